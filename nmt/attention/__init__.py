@@ -1,0 +1,1 @@
+"""Attention: one contract, one definition, many kernels, a table of named variants."""

@@ -1,0 +1,65 @@
+"""What all commands share: help with an example, common options, messages, exit status."""
+
+import functools
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from nmt.errors import NmtError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class NmtCommand(click.Command):
+    """A command whose help ends with an example."""
+
+    def __init__(self, *args: Any, example: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.example = example
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example as it is typed, never re-wrapped."""
+        if self.example:
+            with formatter.section("Example"):
+                for line in self.example.strip().split("\n"):
+                    formatter.write(f"{'':{formatter.current_indent}}{line.strip()}\n")
+
+
+def report(error: BaseException) -> int:
+    """Tell the user about an error in one line and return the exit status.
+
+    A fault of ours is raised again, so that its traceback is seen.
+    """
+    if isinstance(error, NmtError):
+        click.echo(f"nmt: {error}", err=True)
+        return error.exit_status
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        click.echo("nmt: interrupted", err=True)
+        return 128 + signal.SIGINT
+    if isinstance(error, BrokenPipeError):
+        # Python flushes standard output once more at exit; let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    raise error
+
+
+def verbosity_options(function: Function) -> Function:
+    """Add -v and -q; messages and progress go to standard error."""
+
+    @click.option("-v", "--verbose", count=True, help="Say more on standard error.")
+    @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+    @functools.wraps(function)
+    def wrapped(*args: Any, verbose: int, quiet: bool, **kwargs: Any) -> Any:
+        level = logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO
+        logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr, force=True)
+        return function(*args, **kwargs)
+
+    return wrapped  # type: ignore[return-value]

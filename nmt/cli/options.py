@@ -1,0 +1,73 @@
+"""Options generated from settings, so that each default and each help text exists once."""
+
+import dataclasses
+import functools
+import typing
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from nmt import settings
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+MARK = "__"  # joins section and key in a parameter's name; no setting's name holds it
+
+
+def setting_options(section: type, *names: str) -> Callable[[Function], Function]:
+    """Add one flag for each named setting of a section."""
+
+    def decorate(function: Function) -> Function:
+        for name in reversed(names):
+            function = setting_option(section, name)(function)
+        return function
+
+    return decorate
+
+
+def setting_option(section: type, name: str) -> Callable[[Function], Function]:
+    """Add a flag whose type, default and help come from the setting's declaration."""
+    field = {field.name: field for field in dataclasses.fields(section)}[name]
+    hint = typing.get_type_hints(section)[name]
+    prefix = typing.cast(Any, section).section.replace(".", MARK)
+    flag = "--" + name.replace("_", "-")
+    choices = field.metadata["choices"]
+    default = " ".join(field.default) if isinstance(field.default, tuple) else field.default
+    shown = f"  [default: {str(default).lower() if hint is bool else default}]"
+    return click.option(
+        f"{flag}/--no-{flag[2:]}" if hint is bool else flag,
+        f"{prefix}{MARK}{name}",
+        type=click.Choice(choices) if choices else (str if hint == tuple[str, ...] else hint),
+        multiple=hint == tuple[str, ...],
+        default=None,
+        help=field.metadata["doc"] + (shown if default not in ("", ()) else ""),
+    )
+
+
+def config_options(function: Function) -> Function:
+    """Add --config and --set, and hand the command its settings as one table, `table`.
+
+    What a flag says wins over --set, which wins over the file.
+    """
+
+    @click.option("--config", type=click.Path(), help="Read settings from this TOML file.")
+    @click.option(
+        "--set", "assignments", multiple=True, metavar="SECTION.KEY=VALUE", help="Set one setting."
+    )
+    @functools.wraps(function)
+    def wrapped(
+        *args: Any,
+        config: str | None,
+        assignments: tuple[str, ...],
+        **kwargs: Any,
+    ) -> Any:
+        table = settings.load_table(config) if config else {}
+        for text in assignments:
+            settings.assign(table, *settings.parse_assignment(text))
+        flags = {name: kwargs.pop(name) for name in list(kwargs) if MARK in name}
+        for name, value in flags.items():
+            if value not in (None, ()):
+                settings.assign(table, name.replace(MARK, "."), value)
+        return function(*args, table=table, **kwargs)
+
+    return wrapped  # type: ignore[return-value]

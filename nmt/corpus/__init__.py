@@ -1,0 +1,1 @@
+"""Encoded corpora on disk, and the token batches read from them."""

@@ -1,0 +1,122 @@
+"""Files that are whole or absent: atomic writes, durable folders, content hashes."""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from nmt.errors import DataError
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that takes its name only when it is complete and on disk.
+
+    Raises:
+        DataError: The file cannot be written (no folder, no permission, a full disk). Whatever
+            stood at `path` before is untouched.
+    """
+    final = Path(path)
+    aside = beside(final)
+    try:
+        with aside.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.replace(final)
+    except OSError as error:
+        raise cannot_write(final, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
+    """Give a folder to fill that takes its name only when it is complete and on disk.
+
+    Raises:
+        DataError: `path` exists and may not be replaced, or something cannot be written.
+    """
+    final = Path(path)
+    if not replace and os.path.lexists(final):
+        raise DataError(f"{final} exists already; choose another name or remove it")
+    aside = beside(final)
+    try:
+        aside.mkdir(parents=True)
+        yield aside
+        sync_tree(aside)
+        old = beside(final)
+        if os.path.lexists(final):
+            final.replace(old)
+        aside.replace(final)
+        sync(final.parent)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise cannot_write(final, error) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def cannot_write(path: Path, error: OSError) -> DataError:
+    """Name the file and the system's reason; what stood there before is intact."""
+    return DataError(f"cannot write {path}: {error.strerror or error}")
+
+
+def beside(path: Path) -> Path:
+    """Name a file that does not exist, in the same folder, so that a rename is atomic."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+
+
+def sync(path: Path) -> None:
+    """Force a file, or a folder's list of names, to disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_tree(folder: Path) -> None:
+    """Force every file and folder below to disk."""
+    for path in [*folder.rglob("*"), folder]:
+        if not path.is_symlink():
+            sync(path)
+
+
+def point(link: Path, target: Path) -> None:
+    """Make `link` a relative symbolic link to `target`, replacing an older one by rename."""
+    aside = beside(link)
+    aside.symlink_to(os.path.relpath(target, link.parent))
+    aside.replace(link)
+
+
+def write_json(path: str | Path, value: object) -> None:
+    """Write readable JSON, whole or not at all."""
+    with atomic_write(path) as stream:
+        stream.write((json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        DataError: The file is missing or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON: {error}") from None
+
+
+def sha256(path: str | Path) -> str:
+    """Hash a file's content."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

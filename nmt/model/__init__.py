@@ -1,0 +1,1 @@
+"""Encoder-decoder models, their decoding state, and the directory that holds one."""

@@ -1,0 +1,1 @@
+"""Search for translations: ids in, hypotheses out."""

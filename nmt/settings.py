@@ -1,0 +1,163 @@
+"""Settings: declared once in frozen dataclasses, read from TOML, refused when unknown.
+
+A section is a frozen, keyword-only dataclass whose fields are made by `setting`. Types that a
+field may have: bool, int, float, str, tuple[str, ...], or another section.
+"""
+
+import dataclasses
+import difflib
+import tomllib
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tomli_w
+
+from nmt.errors import ConfigError
+from nmt.files import atomic_write
+
+Section = TypeVar("Section")
+Value = TypeVar("Value")
+Table = dict[str, Any]
+
+KIND_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
+
+
+def setting(default: Value, doc: str, *, choices: Iterable[str] = ()) -> Value:
+    """Declare a field of a section: its default, one sentence of help, its choices if few."""
+    return dataclasses.field(default=default, metadata={"doc": doc, "choices": tuple(choices)})
+
+
+def load_table(path: str | Path) -> Table:
+    """Read a TOML file.
+
+    Raises:
+        ConfigError: The file is missing, is no file, or is not TOML (line and column named).
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            return tomllib.load(stream)
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"cannot read settings from {path}: {reason}") from None
+
+
+def save_table(table: Table, path: str | Path) -> None:
+    """Write a TOML file, whole or not at all."""
+    with atomic_write(path) as stream:
+        stream.write(tomli_w.dumps(table).encode())
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """Read `section.key=value`; a value that is not TOML is taken as a plain string."""
+    name, equals, value = text.partition("=")
+    if not equals or "." not in name:
+        raise ConfigError(f"--set needs section.key=value, not {text!r}")
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value.strip()
+
+
+def assign(table: Table, name: str, value: object) -> None:
+    """Set the dotted name in a nested table, making the tables on the way."""
+    *parents, key = name.split(".")
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"{name}: {parent} is a setting, not a section")
+    table[key] = value
+
+
+def build(kind: type[Section], table: Mapping[str, Any], where: str = "") -> Section:
+    """Make a section from a table, checking names, types and choices.
+
+    Args:
+        where: The dotted name of the section, for messages.
+
+    Raises:
+        ConfigError: A key is unknown (the nearest known one is offered) or a value is wrong.
+    """
+    hints = typing.get_type_hints(kind)
+    fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, kind))}
+    refuse_unknown(table, fields, where)
+    values = {}
+    for name, value in table.items():
+        full = f"{where}.{name}" if where else name
+        if dataclasses.is_dataclass(hints[name]):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{full} is a section, not a setting; write [{full}]")
+            values[name] = build(typing.cast(type[Any], hints[name]), value, full)
+        else:
+            values[name] = checked(value, hints[name], full)
+            check_choice(value, fields[name].metadata.get("choices", ()), full)
+    return kind(**values)
+
+
+def refuse_unknown(table: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Raise ConfigError for the first key that is not known, offering the nearest."""
+    names = sorted(known)
+    for key in table:
+        if key in names:
+            continue
+        full = f"{where}.{key}" if where else key
+        near = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(names)}"
+        raise ConfigError(f"unknown setting {full}; {hint}")
+
+
+def checked(value: object, hint: object, where: str) -> object:
+    """Return the value as the type that the field declares, or refuse it."""
+    if hint == tuple[str, ...]:
+        if isinstance(value, str):
+            return (value,)
+        if isinstance(value, Sequence) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise ConfigError(f"{where} must be a list of strings, not {shown(value)}")
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    kind = typing.cast(type, hint)
+    if type(value) is kind:
+        return value
+    raise ConfigError(f"{where} must be {KIND_NAMES[kind]}, not {shown(value)}")
+
+
+def check_choice(value: object, choices: Sequence[str], where: str) -> None:
+    """Refuse a value that is not among the choices, where there are any."""
+    if choices and value not in choices:
+        raise ConfigError(f"{where} must be one of {', '.join(choices)}, not {value!r}")
+
+
+def shown(value: object) -> str:
+    """Spell a TOML value for a message."""
+    return f"{value!r} ({KIND_NAMES.get(type(value), type(value).__name__)})"
+
+
+def to_table(section: object) -> Table:
+    """Turn a section into a table that `build` reads back to an equal section."""
+    table: Table = {}
+    for field in dataclasses.fields(typing.cast(Any, section)):
+        value = getattr(section, field.name)
+        if dataclasses.is_dataclass(value):
+            table[field.name] = to_table(value)
+        else:
+            table[field.name] = list(value) if isinstance(value, tuple) else value
+    return table
+
+
+def explain(kind: type, where: str = "") -> str:
+    """Describe every setting of a section as TOML with its default and its sentence of help."""
+    hints = typing.get_type_hints(kind)
+    lines, nested = [], []
+    for field in dataclasses.fields(kind):
+        full = f"{where}.{field.name}" if where else field.name
+        if dataclasses.is_dataclass(hints[field.name]):
+            nested.append(f"[{full}]\n" + explain(typing.cast(type, hints[field.name]), full))
+            continue
+        default = list(field.default) if isinstance(field.default, tuple) else field.default
+        choices = field.metadata.get("choices", ())
+        allowed = f" One of: {', '.join(choices)}." if choices else ""
+        lines.append(f"# {field.metadata['doc']}{allowed}")
+        lines.append(tomli_w.dumps({field.name: default}).strip())
+    return "\n".join([*lines, "", *nested]) if nested else "\n".join([*lines, ""])

@@ -1,0 +1,1 @@
+"""Characters only: lines, segmentation into subwords, cleaning. No tensors here."""

@@ -1,0 +1,1 @@
+"""Training: loss, schedule, one update, checkpoints, the loop."""

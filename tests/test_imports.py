@@ -1,0 +1,69 @@
+"""Imports point one way, by the table; `nmt --help` stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "nmt"
+ALWAYS = {"errors", "settings", "files"}
+BELOW_CLI = {
+    "text", "corpus", "scoring", "model", "attention", "search", "translate", "validation",
+    "training", "experiment", "launch", "show",
+}  # fmt: skip
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "files": set(),
+    "settings": set(),
+    "text": set(),
+    "attention": set(),
+    "corpus": {"text"},
+    "scoring": {"text"},
+    "model": {"attention", "text"},
+    "search": {"model"},
+    "translate": {"text", "corpus", "model", "search", "scoring"},
+    "validation": {"translate", "scoring", "text"},
+    "training": {"corpus", "model"},
+    "experiment": {"text", "corpus", "attention", "model", "training", "search"},
+    "launch": BELOW_CLI - {"launch", "show"},
+    "show": BELOW_CLI - {"show"},
+    "bench": BELOW_CLI,
+    "cli": BELOW_CLI | {"cli", "bench"},
+    "__init__": set(),
+    "__main__": {"cli"},
+}
+EXPERIMENT_MODULES = {"config"}  # it assembles section dataclasses and knows nothing else
+
+
+def imported(path: Path) -> list[tuple[int, str]]:
+    """List the line and the full name of every module of ours that a file imports."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "nmt":
+            names += [(node.lineno, f"nmt.{alias.name}") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names.append((node.lineno, node.module or ""))
+        elif isinstance(node, ast.Import):
+            names += [(node.lineno, alias.name) for alias in node.names]
+    return [(line, name) for line, name in names if name.startswith("nmt.")]
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=str)
+def test_imports_point_downwards(path: Path) -> None:
+    layer = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    for line, name in imported(path):
+        _, other, *rest = name.split(".")
+        assert other in MAY_IMPORT[layer] | ALWAYS | {layer}, f"{path}:{line} imports {name}"
+        if layer == "experiment" and other not in ALWAYS:
+            assert rest[-1] in EXPERIMENT_MODULES, f"{path}:{line} imports {name}"
+
+
+def test_help_does_not_import_torch() -> None:
+    code = (
+        "import sys\nfrom nmt.cli.main import group\n"
+        "group.main(['--help'], standalone_mode=False)\n"
+        "assert not {'torch', 'numpy', 'sentencepiece', 'sacrebleu'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
