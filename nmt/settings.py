@@ -82,7 +82,7 @@ def build(kind: type[Section], table: Mapping[str, Any], where: str = "") -> Sec
     hints = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, kind))}
     refuse_unknown(table, fields, where)
-    values = {}
+    values: Table = {}
     for name, value in table.items():
         full = f"{where}.{name}" if where else name
         if dataclasses.is_dataclass(hints[name]):
@@ -102,9 +102,14 @@ def refuse_unknown(table: Iterable[str], known: Iterable[str], where: str) -> No
         if key in names:
             continue
         full = f"{where}.{key}" if where else key
-        near = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(names)}"
-        raise ConfigError(f"unknown setting {full}; {hint}")
+        raise ConfigError(f"unknown setting {full}; {nearest(key, names)}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Offer the known name most like this one, or all of them when none is like it."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(names)}"
 
 
 def checked(value: object, hint: object, where: str) -> object:

@@ -8,6 +8,7 @@ import gzip
 import itertools
 import lzma
 import sys
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -28,13 +29,18 @@ def read_lines(path: str | Path, *, strict: bool = True) -> Iterator[str]:
         DataError: The file is missing or a directory, is not UTF-8, holds a carriage return, or
             its compression is damaged. The message names the line, for bad UTF-8 the byte too.
     """
-    name = "standard input" if str(path) == STANDARD else str(path)
+    name = shown_path(path)
     with open_input(path) as stream:
         try:
             for number, raw in enumerate(stream, start=1):
                 yield decode_line(raw, name, number, strict=strict)
-        except (OSError, EOFError, lzma.LZMAError) as error:
+        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
             raise DataError(f"cannot read {name}: {reason(error)}") from None
+
+
+def shown_path(path: str | Path) -> str:
+    """Name a text for messages."""
+    return "standard input" if str(path) == STANDARD else str(path)
 
 
 def decode_line(raw: bytes, name: str, number: int, *, strict: bool = True) -> str:
@@ -88,35 +94,43 @@ def reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def read_pairs(source: str | Path, target: str | Path) -> Iterator[tuple[str, str]]:
-    """Read two texts line by line.
+def read_pairs(
+    source: str | Path, target: str | Path, *, strict: bool = True
+) -> Iterator[tuple[str, str]]:
+    """Read two texts line by line; `strict` as for `read_lines`.
 
     Raises:
-        DataError: One text is longer; both counts are named.
+        DataError: One text is longer (both counts are named), or both are standard input.
     """
-    sources, targets = read_lines(source), read_lines(target)
+    if str(source) == str(target) == STANDARD:
+        raise DataError("only one of two parallel texts can be read from standard input")
+    sources, targets = read_lines(source, strict=strict), read_lines(target, strict=strict)
     pairs = itertools.zip_longest(sources, targets)
     for number, (source_line, target_line) in enumerate(pairs):
         if source_line is None or target_line is None:
             total = number + 1 + sum(1 for _ in (targets if source_line is None else sources))
             counts = (number, total) if source_line is None else (total, number)
             raise DataError(
-                f"{source} has {counts[0]:,} lines but {target} has {counts[1]:,}; "
+                f"{shown_path(source)} has {counts[0]:,} lines but "
+                f"{shown_path(target)} has {counts[1]:,}; "
                 f"parallel texts need as many on both sides"
             )
         yield source_line, target_line
 
 
-def read_tsv(path: str | Path) -> Iterator[tuple[str, str]]:
-    """Read source and target from the two columns of a tab-separated file.
+def read_tsv(path: str | Path, *, strict: bool = True) -> Iterator[tuple[str, str]]:
+    """Read source and target from two columns with a tab between; `strict` as for `read_lines`.
 
     Raises:
         DataError: A line has not exactly two columns.
     """
-    for number, line in enumerate(read_lines(path), start=1):
+    for number, line in enumerate(read_lines(path, strict=strict), start=1):
         columns = line.split("\t")
         if len(columns) != 2:
-            raise DataError(f"{path}, line {number}: {len(columns)} columns, but TSV needs 2")
+            raise DataError(
+                f"{shown_path(path)}, line {number}: "
+                f"{len(columns)} columns, but parallel TSV needs 2"
+            )
         yield columns[0], columns[1]
 
 

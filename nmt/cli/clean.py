@@ -1,0 +1,94 @@
+"""`nmt clean`: drop damaged and unlikely pairs from parallel text."""
+
+import dataclasses
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from nmt.cli.command import NmtCommand, verbosity_options
+from nmt.cli.options import config_options, setting_options
+from nmt.text.config import CleanConfig
+
+log = logging.getLogger(__name__)
+
+
+@click.command(
+    cls=NmtCommand,
+    example="""
+    nmt clean raw.en raw.de --output-source train.en --output-target train.de --reasons dropped.tsv
+    nmt clean --tsv raw.tsv.gz --output-tsv train.tsv.gz --reasons dropped.tsv --max-words 100
+    """,
+)
+@click.argument("source", required=False, type=click.Path())
+@click.argument("target", required=False, type=click.Path())
+@click.option("--tsv", type=click.Path(), help="Read source and target from two columns instead.")
+@click.option("--output-source", type=click.Path(), help="Source of the pairs kept.")
+@click.option("--output-target", type=click.Path(), help="Target of the pairs kept.")
+@click.option("--output-tsv", type=click.Path(), help="Both sides of the pairs kept, with --tsv.")
+@click.option(
+    "--reasons",
+    type=click.Path(),
+    required=True,
+    help="Pairs dropped: line number, reason, detail, source and target, separated by tabs.",
+)
+@setting_options(CleanConfig, *(field.name for field in dataclasses.fields(CleanConfig)))
+@config_options
+@verbosity_options
+def clean(
+    source: str | None,
+    target: str | None,
+    tsv: str | None,
+    output_source: str | None,
+    output_target: str | None,
+    output_tsv: str | None,
+    reasons: str,
+    table: dict[str, Any],
+) -> None:
+    """Drop damaged and unlikely pairs from SOURCE and TARGET, or from --tsv.
+
+    Rules are tried in this order, and the first that objects gives the reason: empty, control,
+    identical, words, characters, word-ratio, character-ratio, script, duplicate. A limit of 0 is
+    no limit.
+    """
+    from tqdm import tqdm  # deferred, as every command's machinery is
+
+    from nmt.settings import build
+    from nmt.text.clean import clean_pairs, summary, write_cleaned
+
+    config = build(CleanConfig, table.get(CleanConfig.section, {}), CleanConfig.section)
+    pairs = read_input(source, target, tsv)
+    kept = output_paths(tsv, output_source, output_target, output_tsv)
+    quiet = None if log.isEnabledFor(logging.INFO) else True  # None: only at a terminal
+    progress = tqdm(pairs, desc="cleaning", unit=" pairs", disable=quiet)
+    for line in summary(write_cleaned(clean_pairs(progress, config), kept, reasons)):
+        log.info(line)
+
+
+def read_input(
+    source: str | None, target: str | None, tsv: str | None
+) -> Iterator[tuple[str, str]]:
+    """Read the pairs in the one form that was given; carriage returns are for the rules."""
+    from nmt.text.lines import read_pairs, read_tsv
+
+    if tsv is not None and source is None:
+        return read_tsv(tsv, strict=False)
+    if tsv is None and source is not None and target is not None:
+        return read_pairs(source, target, strict=False)
+    raise click.UsageError("give SOURCE and TARGET, or --tsv FILE alone")
+
+
+def output_paths(
+    tsv: str | None,
+    output_source: str | None,
+    output_target: str | None,
+    output_tsv: str | None,
+) -> tuple[str, ...]:
+    """Name the outputs, which have the form of the input."""
+    if tsv is not None and output_tsv is not None and not (output_source or output_target):
+        return (output_tsv,)
+    if tsv is None and output_source and output_target and output_tsv is None:
+        return output_source, output_target
+    wanted = "--output-tsv" if tsv is not None else "--output-source and --output-target"
+    raise click.UsageError(f"this input needs {wanted}, and no other output but --reasons")

@@ -1,0 +1,103 @@
+"""An encoded corpus on disk: ids and the raw text that they come from, memory-mapped.
+
+A folder with, for each side, `SIDE.ids` and `SIDE.text` (see `store`), the segmenter as
+`SIDE.model`, then `dropped.tsv` and, written last, `corpus.json`.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from nmt.corpus.store import Array, Ragged
+from nmt.errors import DataError
+from nmt.files import read_json, sha256
+
+FORMAT = 1
+SIDES = ("source", "target")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusRecord:
+    """What `corpus.json` says.
+
+    Attributes:
+        sides: ("source", "target"), or ("source",) for monolingual text.
+        lines: Lines kept.
+        dropped: Lines dropped, by reason.
+        pieces: Pieces of each side.
+        vocab_sizes: Vocabulary of each side.
+        dtype: Type of the ids on disk.
+        segmenters: Hash of each side's segmenter.
+        content: Hash of all ids and texts.
+    """
+
+    format: int
+    sides: list[str]
+    lines: int
+    dropped: dict[str, int]
+    pieces: dict[str, int]
+    vocab_sizes: dict[str, int]
+    dtype: str
+    segmenters: dict[str, str]
+    content: str
+
+    def table(self) -> dict[str, object]:
+        """Turn into what is written as JSON."""
+        return asdict(self)
+
+
+class EncodedCorpus:
+    """A corpus opened for reading, in no time whatever its size."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.record = read_record(self.folder)
+        dtype = self.record.dtype
+        self.ids = {side: Ragged(self.folder, f"{side}.ids", dtype) for side in self.record.sides}
+        self._text = {
+            side: Ragged(self.folder, f"{side}.text", "uint8") for side in self.record.sides
+        }
+        for side in self.record.sides:
+            if len(self.ids[side]) != self.record.lines:
+                raise DataError(f"{self.folder}: {side} is incomplete; encode the corpus again")
+
+    def __len__(self) -> int:
+        return self.record.lines
+
+    def lengths(self, side: str) -> Array:
+        """Give the number of pieces in every line of a side, end of sentence not counted."""
+        return self.ids[side].lengths()
+
+    def line(self, side: str, number: int) -> str:
+        """Give the raw text of a line, as it was before segmentation."""
+        return bytes(self._text[side][number]).decode("utf-8")
+
+    def segmenter_path(self, side: str) -> Path:
+        """Name the segmentation model of a side.
+
+        Raises:
+            DataError: It is missing, or not the one that made the ids.
+        """
+        path = self.folder / f"{side}.model"
+        if not path.is_file():
+            raise DataError(f"{path} is missing; encode the corpus again")
+        if sha256(path) != self.record.segmenters[side]:
+            raise DataError(f"{path} is not the segmenter that made this corpus; encode it again")
+        return path
+
+
+def read_record(folder: Path) -> CorpusRecord:
+    """Read `corpus.json`.
+
+    Raises:
+        DataError: There is no complete corpus here, or one of another format.
+    """
+    path = folder / "corpus.json"
+    if not path.is_file():
+        raise DataError(f"{folder} holds no encoded corpus (no corpus.json); make it: nmt encode")
+    table = read_json(path)
+    if not isinstance(table, dict) or table.get("format") != FORMAT:
+        raise DataError(f"{path}: this version reads format {FORMAT}; encode the corpus again")
+    try:
+        return CorpusRecord(**table)
+    except TypeError as error:
+        raise DataError(f"{path} is damaged ({error}); encode the corpus again") from None

@@ -1,0 +1,78 @@
+"""Sequences of unequal length in two flat files, read through memory maps.
+
+`NAME.bin` holds the sequences end to end; `NAME.offsets.bin` holds where each begins and, last,
+where the last one ends, as 64-bit integers.
+"""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.errors import DataError
+
+Array = NDArray[Any]
+
+
+class RaggedWriter:
+    """Append sequences to a pair of files."""
+
+    def __init__(self, folder: Path, name: str, dtype: str) -> None:
+        self.dtype = np.dtype(dtype)
+        self._values = (folder / f"{name}.bin").open("wb")
+        self._offsets = (folder / f"{name}.offsets.bin").open("wb")
+        self._end = 0
+        self._offsets.write(np.int64(0).tobytes())
+
+    def append(self, values: Array) -> None:
+        """Write one sequence."""
+        self._values.write(values.astype(self.dtype, copy=False).tobytes())
+        self._end += len(values)
+        self._offsets.write(np.int64(self._end).tobytes())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._values.close()
+        self._offsets.close()
+
+
+class Ragged:
+    """Read sequences by number; nothing is loaded before it is used."""
+
+    def __init__(self, folder: Path, name: str, dtype: str) -> None:
+        self.offsets = map_file(folder / f"{name}.offsets.bin", "int64")
+        self.values = map_file(folder / f"{name}.bin", dtype)
+        if len(self.offsets) == 0 or self.offsets[-1] != len(self.values):
+            raise DataError(
+                f"{folder / name}.bin does not fit its offsets; encode the corpus again"
+            )
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, number: int) -> Array:
+        return self.values[self.offsets[number] : self.offsets[number + 1]]
+
+    def lengths(self) -> Array:
+        """Give the length of every sequence."""
+        return np.diff(self.offsets)
+
+
+def map_file(path: Path, dtype: str) -> Array:
+    """Map a file of numbers; an empty file is an empty array.
+
+    Raises:
+        DataError: The file is missing.
+    """
+    try:
+        if path.stat().st_size == 0:
+            return np.empty(0, dtype)
+        return np.memmap(path, dtype=dtype, mode="r")
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {path}: {error}; encode the corpus again") from None

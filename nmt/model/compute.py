@@ -1,0 +1,90 @@
+"""Where and how precisely a model computes."""
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from nmt.errors import ConfigError
+from nmt.settings import setting
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeConfig:
+    """The machine's part in a result."""
+
+    section: ClassVar[str] = "compute"
+
+    device: str = setting("auto", "Where to compute: auto, cpu, cuda, or cuda:N.")
+    precision: str = setting(
+        "auto",
+        "Type of matrix products; auto is bf16 in training where the machine is fast at it, "
+        "and fp32 otherwise.",
+        choices=("auto", "bf16", "fp32"),
+    )
+    threads: int = setting(0, "Processor threads; 0 is one for each core.")
+    seed: int = setting(1, "Start of every random sequence.")
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device and the type that products run in."""
+
+    device: "torch.device"
+    dtype: "torch.dtype"
+
+    def autocast(self) -> contextlib.AbstractContextManager[object]:
+        """Run products in `dtype` inside this context."""
+        import torch
+
+        if self.dtype == torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, self.dtype)
+
+
+def prepare(config: ComputeConfig, *, training: bool) -> Compute:
+    """Set threads and seed, and decide device and precision.
+
+    Raises:
+        ConfigError: The device does not exist here, or the number of threads makes no sense.
+    """
+    import torch
+
+    if config.threads < 0:
+        raise ConfigError(f"compute.threads must be 0 or more, not {config.threads}")
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    device = choose_device(config.device)
+    fast = config.precision == "auto" and training and has_fast_bf16(device)
+    wanted = config.precision == "bf16" or fast
+    return Compute(device, torch.bfloat16 if wanted else torch.float32)
+
+
+def choose_device(name: str) -> "torch.device":
+    """Take the device asked for; `auto` is a GPU where there is one."""
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(
+            f"compute.device must be auto, cpu, cuda or cuda:N, not {name!r}"
+        ) from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"compute.device = {name!r}, but no such GPU can be used here")
+    return device
+
+
+def has_fast_bf16(device: "torch.device") -> bool:
+    """Tell whether products in bfloat16 are faster than in float32."""
+    import torch
+
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    flags = torch.cpu.get_capabilities()
+    return bool(flags.get("avx512_bf16") or flags.get("amx_bf16") or flags.get("bf16"))

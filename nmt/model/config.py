@@ -1,0 +1,82 @@
+"""Settings of a model, and the presets they start from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from nmt.errors import ConfigError
+from nmt.settings import nearest, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The shape of an encoder-decoder."""
+
+    section: ClassVar[str] = "model"
+
+    preset: str = setting("transformer-small", "Named shape that the other settings start from.")
+    encoder_layers: int = setting(3, "Layers of the encoder.")
+    decoder_layers: int = setting(3, "Layers of the decoder.")
+    model_size: int = setting(256, "Width of the states between layers.")
+    ffn_size: int = setting(1024, "Width inside the feed-forward blocks.")
+    num_heads: int = setting(4, "Attention heads.")
+    norm: str = setting(
+        "pre", "Where states are normalised around a sub-layer.", choices=("pre", "post")
+    )
+    positions: str = setting(
+        "sinusoidal", "How the model knows the order of words.", choices=("sinusoidal", "learned")
+    )
+    max_length: int = setting(1024, "Longest source or target, in pieces.")
+    tie: str = setting(
+        "all",
+        "Embeddings that are one matrix: source, target and output; target and output; none.",
+        choices=("all", "target", "none"),
+    )
+    dropout: float = setting(0.1, "Share of each sub-layer's output dropped in training.")
+    ffn_dropout: float = setting(0.0, "Share of the values inside feed-forward blocks dropped.")
+
+    def __post_init__(self) -> None:
+        for name in ("encoder_layers", "decoder_layers", "model_size", "ffn_size", "num_heads"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"model.{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("dropout", "ffn_dropout"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ConfigError(f"model.{name} must lie in [0, 1), not {getattr(self, name)}")
+        if self.model_size % self.num_heads:
+            raise ConfigError(
+                f"model.num_heads = {self.num_heads} does not divide "
+                f"model.model_size = {self.model_size}"
+            )
+        if self.model_size % 2:
+            raise ConfigError(f"model.model_size must be even, not {self.model_size}")
+
+
+def shape(layers: int, model_size: int, ffn_size: int, num_heads: int) -> dict[str, Any]:
+    """Name the settings of a Transformer as deep in its encoder as in its decoder."""
+    return {
+        "encoder_layers": layers,
+        "decoder_layers": layers,
+        "model_size": model_size,
+        "ffn_size": ffn_size,
+        "num_heads": num_heads,
+    }
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "transformer-tiny": {**shape(4, 128, 256, 4), "norm": "post"},
+    "transformer-small": shape(3, 256, 1024, 4),
+    "transformer-base": shape(6, 512, 2048, 8),
+    "transformer-big": shape(6, 1024, 4096, 16),
+}
+
+
+def with_preset(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the settings of the preset that a [model] table names under its own.
+
+    Raises:
+        ConfigError: No preset has that name.
+    """
+    name = table.get("preset", ModelConfig().preset)
+    if name not in PRESETS:
+        raise ConfigError(f"model.preset: no preset {name!r}; {nearest(str(name), PRESETS)}")
+    return {"preset": name, **PRESETS[name], **table}

@@ -1,0 +1,61 @@
+"""What every encoder-decoder offers to training and to search.
+
+B batch, S source length, T target length, D model size, V target vocabulary.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from nmt.model.state import DecoderState
+
+
+@dataclass(frozen=True)
+class Memory:
+    """An encoded source.
+
+    Attributes:
+        states: (B, S, D).
+        lengths: (B,)
+    """
+
+    states: Tensor
+    lengths: Tensor
+
+
+class EncoderDecoder(nn.Module, ABC):
+    """A model of a target given a source.
+
+    Attributes:
+        max_length: Longest source or target, in ids.
+    """
+
+    max_length: int
+
+    @abstractmethod
+    def encode(self, source: Tensor, lengths: Tensor) -> Memory:
+        """Encode (B, S) ids of which the first `lengths` are real."""
+
+    @abstractmethod
+    def decode(self, memory: Memory, target: Tensor, lengths: Tensor) -> Tensor:
+        """Give the states (B, T, D) that predict the id after each of (B, T) target ids."""
+
+    @abstractmethod
+    def output_weight(self) -> Tensor:
+        """Give the matrix (V, D) whose product with a state is a score for each id."""
+
+    @abstractmethod
+    def start(self, memory: Memory, beam: int, limit: int) -> DecoderState:
+        """Begin to decode `beam` hypotheses of each sentence, of at most `limit` ids."""
+
+    @abstractmethod
+    def step(
+        self, state: DecoderState, ids: Tensor, parents: Tensor
+    ) -> tuple[Tensor, DecoderState]:
+        """Extend each hypothesis' parent by an id, both (B, beam).
+
+        Returns:
+            States (B, beam, D) that predict the next id, and the state of decoding. The one
+            given is consumed.
+        """

@@ -1,0 +1,136 @@
+"""The Transformer.
+
+B batch, S source length, T target length, D model size, V vocabulary.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from nmt.attention.config import AttentionSections
+from nmt.attention.layout import Layout
+from nmt.errors import ConfigError
+from nmt.model.config import ModelConfig
+from nmt.model.contract import EncoderDecoder, Memory
+from nmt.model.embeddings import Embeddings, word_matrix
+from nmt.model.layers import DecoderLayer, EncoderLayer
+from nmt.model.state import DecoderState
+
+
+class Transformer(EncoderDecoder):
+    """An encoder-decoder of attention and feed-forward blocks.
+
+    Source: Vaswani et al. (2017), https://arxiv.org/abs/1706.03762.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        attention: AttentionSections,
+        source_vocab: int,
+        target_vocab: int,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.max_length = config.max_length
+        if config.tie == "all" and source_vocab != target_vocab:
+            raise ConfigError(
+                f"model.tie = 'all' needs one segmenter for both sides, but the vocabularies "
+                f"hold {source_vocab:,} and {target_vocab:,} pieces; set model.tie = 'target'"
+            )
+        target_words = word_matrix(target_vocab, config.model_size)
+        tied = config.tie == "all"
+        source_words = target_words if tied else word_matrix(source_vocab, config.model_size)
+        self.source_embeddings = Embeddings(source_words, config)
+        self.target_embeddings = Embeddings(target_words, config)
+        self.encoder = nn.ModuleList(
+            EncoderLayer(config, attention) for _ in range(config.encoder_layers)
+        )
+        self.decoder = nn.ModuleList(
+            DecoderLayer(config, attention) for _ in range(config.decoder_layers)
+        )
+        self.encoder_norm = final_norm(config)
+        self.decoder_norm = final_norm(config)
+        separate = config.tie == "none"
+        self.output = word_matrix(target_vocab, config.model_size) if separate else None
+
+    def encode(self, source: Tensor, lengths: Tensor) -> Memory:
+        """Encode (B, S) ids of which the first `lengths` are real."""
+        layout = self_layout(source, lengths)
+        states = self.source_embeddings(source)
+        for layer in self.encoder:
+            states = layer(states, layout)
+        return Memory(self.encoder_norm(states), lengths)
+
+    def decode(self, memory: Memory, target: Tensor, lengths: Tensor) -> Tensor:
+        """Give the states (B, T, D) that predict the id after each of (B, T) target ids.
+
+        States at padding are without meaning. Causality hides padding from the rest, since it
+        stands at the end.
+        """
+        size = target.size(1)
+        own = Layout(num_queries=size, num_keys=size, causal=True, device=target.device)
+        cross = cross_layout(memory, size)
+        states = self.target_embeddings(target)
+        for layer in self.decoder:
+            states = layer(states, memory.states, own, cross)
+        return self.decoder_norm(states)  # type: ignore[no-any-return]
+
+    def output_weight(self) -> Tensor:
+        """Give the matrix (V, D) whose product with a state is a score for each id."""
+        return self.target_embeddings.words if self.output is None else self.output
+
+    def start(self, memory: Memory, beam: int, limit: int) -> DecoderState:
+        """Begin to decode `beam` hypotheses of each sentence, of at most `limit` ids."""
+        batch_size, size, _ = memory.states.shape
+        layers = [layer for layer in self.decoder if isinstance(layer, DecoderLayer)]
+        return DecoderState(
+            own=tuple(layer.attention.start(batch_size, beam, limit) for layer in layers),
+            cross=tuple(layer.cross_attention.remember(memory.states) for layer in layers),
+            source_lengths=memory.lengths,
+            source_size=size,
+            ancestry=memory.lengths.new_zeros((batch_size, beam, limit)),
+            length=0,
+        )
+
+    def step(
+        self, state: DecoderState, ids: Tensor, parents: Tensor
+    ) -> tuple[Tensor, DecoderState]:
+        """Extend each hypothesis' parent by an id, both (B, beam)."""
+        states = self.target_embeddings.at_step(ids, state.length)
+        state = state.follow(parents)
+        own, cross = state.own_layout(), state.cross_layout()
+        caches = []
+        for layer, *pair in zip(self.decoder, state.own, state.cross, strict=True):
+            assert isinstance(layer, DecoderLayer)
+            states, cache = layer.step(states, (pair[0], pair[1]), own, cross)
+            caches.append(cache)
+        return self.decoder_norm(states), replace(state, own=tuple(caches))
+
+
+def final_norm(config: ModelConfig) -> nn.Module:
+    """Normalise what leaves a stack of pre-norm layers; post-norm layers have done it."""
+    return nn.LayerNorm(config.model_size) if config.norm == "pre" else nn.Identity()
+
+
+def self_layout(source: Tensor, lengths: Tensor) -> Layout:
+    """Describe self-attention over a source; a batch without padding needs no lengths."""
+    size = source.size(1)
+    padded = padded_lengths(lengths, size)
+    return Layout(num_queries=size, num_keys=size, key_lengths=padded, device=source.device)
+
+
+def cross_layout(memory: Memory, num_queries: int) -> Layout:
+    """Describe attention from all target positions to the source."""
+    size = memory.states.size(1)
+    lengths = padded_lengths(memory.lengths, size)
+    device = memory.states.device
+    return Layout(num_queries=num_queries, num_keys=size, key_lengths=lengths, device=device)
+
+
+def padded_lengths(lengths: Tensor, size: int) -> Tensor | None:
+    """Return None for a batch without padding, where looking is free."""
+    if lengths.device.type != "cpu":  # a look would wait for the device
+        return lengths
+    return None if bool(torch.all(lengths == size)) else lengths

@@ -1,0 +1,134 @@
+"""Drop damaged and unlikely pairs from parallel text, and keep a record of each."""
+
+import contextlib
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from nmt.errors import ConfigError
+from nmt.text.config import CleanConfig
+from nmt.text.lines import STANDARD, encode_line, open_output
+from nmt.text.rules import RULES
+
+DUPLICATE = "duplicate"  # tried last, so that only kept pairs are remembered
+KEPT = "kept"
+REASONS = (*RULES, DUPLICATE)
+ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\r": r"\r"})
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A pair that passed every rule."""
+
+    number: int
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A pair that a rule objected to; `reason` is among REASONS."""
+
+    number: int
+    reason: str
+    detail: str
+    source: str
+    target: str
+
+
+def clean_pairs(pairs: Iterable[tuple[str, str]], config: CleanConfig) -> Iterator[Kept | Dropped]:
+    """Judge each pair, in order, numbered from 1.
+
+    Memory grows by one hash of 16 bytes for a kept pair, and not at all if duplicates may stay.
+    """
+    seen: set[bytes] = set()
+    for number, (source, target) in enumerate(pairs, start=1):
+        reason, detail = judge(source, target, config)
+        if not reason and config.drop_duplicates and is_repeated(source, target, seen):
+            reason, detail = DUPLICATE, "the same pair was kept before"
+        if reason:
+            yield Dropped(number, reason, detail, source, target)
+        else:
+            yield Kept(number, source, target)
+
+
+def judge(source: str, target: str, config: CleanConfig) -> tuple[str, str]:
+    """Return the name and the words of the first rule that objects; both empty if none does."""
+    for name, rule in RULES.items():
+        if detail := rule(source, target, config):
+            return name, detail
+    return "", ""
+
+
+def is_repeated(source: str, target: str, seen: set[bytes]) -> bool:
+    """Say whether a pair was seen, and remember it."""
+    # A line holds no line end, so that the joint text has one reading.
+    key = hashlib.blake2b(f"{source}\n{target}".encode(), digest_size=16).digest()
+    if key in seen:
+        return True
+    seen.add(key)
+    return False
+
+
+def write_cleaned(
+    results: Iterable[Kept | Dropped], kept: Sequence[str | Path], reasons: str | Path
+) -> Counter[str]:
+    """Write kept pairs and dropped ones, all files whole or none at all.
+
+    Args:
+        kept: Two files, one for each side, or one for both with a tab between.
+        reasons: Tab-separated number, reason, detail, source and target of each dropped pair,
+            with tabs, carriage returns and backslashes spelt `\\t`, `\\r` and `\\\\`.
+
+    Returns:
+        How many pairs each reason dropped, and how many were kept.
+    """
+    refuse_shared([*kept, reasons])
+    counts: Counter[str] = Counter()
+    with contextlib.ExitStack() as stack:
+        *outputs, record = [stack.enter_context(open_output(path)) for path in (*kept, reasons)]
+        for result in results:
+            if isinstance(result, Dropped):
+                record.write(encode_line(spell(result)))
+                counts[result.reason] += 1
+            else:
+                write_pair(result, outputs)
+                counts[KEPT] += 1
+        for stream in (*outputs, record):
+            stream.flush()  # so that a full disk is found before the first file takes its name
+    return counts
+
+
+def refuse_shared(paths: Sequence[str | Path]) -> None:
+    """Refuse to write two outputs to one file."""
+    names = [STANDARD if str(path) == STANDARD else str(Path(path).resolve()) for path in paths]
+    for name, path in zip(names, paths, strict=True):
+        if names.count(name) > 1 and name != "/dev/null":
+            raise ConfigError(f"two outputs would be written to {path}; give each its own file")
+
+
+def write_pair(pair: Kept, outputs: Sequence[IO[bytes]]) -> None:
+    """Write the sides to a file each, or to one with a tab between."""
+    sides = (pair.source, pair.target)
+    lines = sides if len(outputs) == 2 else ("\t".join(sides),)
+    for stream, line in zip(outputs, lines, strict=True):
+        stream.write(encode_line(line))
+
+
+def spell(dropped: Dropped) -> str:
+    """Make the line of the reasons file for one pair."""
+    columns = (dropped.reason, dropped.detail, dropped.source, dropped.target)
+    return "\t".join([str(dropped.number), *(text.translate(ESCAPES) for text in columns)])
+
+
+def summary(counts: Counter[str]) -> list[str]:
+    """Make a table of how many pairs were dropped, for each reason, and how many kept."""
+    total = counts.total()
+    return [
+        f"{name:<16}{counts[name]:>12,}{counts[name] / total:>8.1%}"
+        for name in (*REASONS, KEPT)
+        if counts[name]
+    ]

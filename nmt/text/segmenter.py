@@ -1,0 +1,103 @@
+"""Subword segmentation by a SentencePiece model: lines to pieces or ids, and back."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import sentencepiece
+
+from nmt.errors import DataError
+from nmt.files import atomic_write
+
+ABSENT = -1  # how SentencePiece says that a model lacks a special piece
+LOG_ERRORS_ONLY = 2
+
+sentencepiece.set_min_log_level(LOG_ERRORS_ONLY)
+
+
+class Segmenter:
+    """A loaded SentencePiece model.
+
+    Special ids are what the model says. SentencePiece spells a space U+2581, so that this one
+    character cannot be told from a space: `decode` returns it as one.
+
+    Attributes:
+        path: Where the model was read.
+        sha256: Hash of the model file.
+        unknown_id: Stands for what the vocabulary cannot spell.
+        eos_id: Ends every sequence.
+        start_id: Starts a target: the model's `<s>`, or its end of sentence if it has none.
+        pad_id: The model's padding piece; None where it has none.
+    """
+
+    def __init__(self, model: bytes, path: Path) -> None:
+        self.path = path
+        self.sha256 = hashlib.sha256(model).hexdigest()
+        self._model = model
+        self._processor = processor(model, path)
+        self.vocab_size: int = self._processor.get_piece_size()
+        self.unknown_id: int = self._processor.unk_id()
+        self.eos_id: int = self._processor.eos_id()
+        if self.eos_id == ABSENT:
+            raise DataError(
+                f"{path} has no piece that ends a sentence, which translation needs; "
+                "learn a model with nmt segment learn"
+            )
+        start, pad = self._processor.bos_id(), self._processor.pad_id()
+        self.start_id: int = self.eos_id if start == ABSENT else start
+        self.pad_id: int | None = None if pad == ABSENT else pad
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Segmenter":
+        """Read a `.model` file.
+
+        Raises:
+            DataError: The file is missing, is no SentencePiece model, or has no end of sentence.
+        """
+        try:
+            model = Path(path).read_bytes()
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror}") from None
+        return cls(model, Path(path))
+
+    def save(self, path: str | Path) -> None:
+        """Write the model as it was read, byte for byte."""
+        with atomic_write(path) as stream:
+            stream.write(self._model)
+
+    def encode(self, line: str) -> list[int]:
+        """Turn a line into ids, without special ones."""
+        ids: list[int] = self._processor.encode(line, return_type=int)
+        return ids
+
+    def encode_lines(self, lines: Iterable[str]) -> list[list[int]]:
+        """Turn lines into ids on all cores; the same as `encode` of each."""
+        ids: list[list[int]] = self._processor.encode(list(lines), return_type=int)
+        return ids
+
+    def pieces(self, line: str) -> list[str]:
+        """Cut a line into pieces, none of which holds a space."""
+        pieces: list[str] = self._processor.encode(line, return_type=str)
+        return pieces
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Turn ids into text; special ids other than the unknown one leave no trace."""
+        text: str = self._processor.decode(list(ids))
+        return text
+
+    def join(self, pieces: Sequence[str]) -> str:
+        """Undo `pieces`; a piece that the model does not know stands for itself."""
+        text: str = self._processor.decode(list(pieces))
+        return text
+
+
+def processor(model: bytes, path: Path) -> sentencepiece.SentencePieceProcessor:
+    """Load a serialized model, or say that it is none."""
+    loaded = sentencepiece.SentencePieceProcessor()
+    try:
+        loaded.load_from_serialized_proto(model)
+    except RuntimeError:
+        raise DataError(
+            f"{path} is not a SentencePiece model; nmt segment learn makes one"
+        ) from None
+    return loaded
