@@ -17,11 +17,29 @@ from nmt.errors import DataError
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     """Open a file for writing that takes its name only when it is complete and on disk.
 
+    What is no regular file, such as /dev/null or a pipe, is written as it stands.
+
     Raises:
         DataError: The file cannot be written (no folder, no permission, a full disk). Whatever
             stood at `path` before is untouched.
     """
     final = Path(path)
+    try:
+        if final.exists() and not final.is_file():
+            with final.open("wb") as stream:  # a folder is refused here
+                yield stream
+            return
+        with replacing(final) as stream:
+            yield stream
+    except BrokenPipeError:
+        raise  # of another file: a reader that has gone is not a fault of this one
+    except OSError as error:
+        raise cannot_write(final, error) from error
+
+
+@contextlib.contextmanager
+def replacing(final: Path) -> Iterator[BinaryIO]:
+    """Write beside a file, then take its name."""
     aside = beside(final)
     try:
         with aside.open("wb") as stream:
@@ -29,8 +47,6 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
             stream.flush()
             os.fsync(stream.fileno())
         aside.replace(final)
-    except OSError as error:
-        raise cannot_write(final, error) from error
     finally:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)

@@ -79,6 +79,8 @@ def build(kind: type[Section], table: Mapping[str, Any], where: str = "") -> Sec
     Raises:
         ConfigError: A key is unknown (the nearest known one is offered) or a value is wrong.
     """
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{where} is a section, not a setting; write [{where}]")
     hints = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, kind))}
     refuse_unknown(table, fields, where)
@@ -86,8 +88,6 @@ def build(kind: type[Section], table: Mapping[str, Any], where: str = "") -> Sec
     for name, value in table.items():
         full = f"{where}.{name}" if where else name
         if dataclasses.is_dataclass(hints[name]):
-            if not isinstance(value, Mapping):
-                raise ConfigError(f"{full} is a section, not a setting; write [{full}]")
             values[name] = build(typing.cast(type[Any], hints[name]), value, full)
         else:
             values[name] = checked(value, hints[name], full)

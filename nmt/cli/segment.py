@@ -27,6 +27,7 @@ def segment() -> None:
 
 @segment.command(
     cls=NmtCommand,
+    short_help="Learn pieces from text.",
     example="nmt segment learn train.en train.de --vocab-size 16000 --output joint.model",
 )
 @click.argument("texts", metavar="TEXT...", nargs=-1, required=True, type=click.Path())
@@ -64,7 +65,9 @@ def learn(texts: tuple[str, ...], output: str, table: dict[str, Any]) -> None:
 
 
 @segment.command(
-    cls=NmtCommand, example="nmt segment apply --model joint.model < test.en > test.pieces.en"
+    cls=NmtCommand,
+    short_help="Cut lines into pieces.",
+    example="nmt segment apply --model joint.model < test.en > test.pieces.en",
 )
 @click.argument("path", metavar="[INPUT]", type=click.Path(), default="-")
 @model_option
@@ -81,7 +84,9 @@ def apply(path: str, model: str, output: str, ids: bool) -> None:
 
 
 @segment.command(
-    cls=NmtCommand, example="nmt segment undo --model joint.model < test.pieces.en > test.en"
+    cls=NmtCommand,
+    short_help="Join pieces to lines again.",
+    example="nmt segment undo --model joint.model < test.pieces.en > test.en",
 )
 @click.argument("path", metavar="[INPUT]", type=click.Path(), default="-")
 @model_option

@@ -1,0 +1,51 @@
+"""All sections of settings as one experiment: what a file of settings may hold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from nmt.attention.config import AttentionSections
+from nmt.corpus.config import DataConfig, EncodeConfig
+from nmt.model.compute import ComputeConfig
+from nmt.model.config import ModelConfig, with_preset
+from nmt.scoring.config import ScoreConfig
+from nmt.search.config import SearchConfig
+from nmt.settings import build
+from nmt.text.config import CleanConfig, SegmentConfig
+from nmt.training.config import TrainingConfig
+
+Section = TypeVar("Section")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Every setting of the chain, so that one file can serve all its commands."""
+
+    clean: CleanConfig = field(default=CleanConfig())
+    segment: SegmentConfig = field(default=SegmentConfig())
+    encode: EncodeConfig = field(default=EncodeConfig())
+    data: DataConfig = field(default=DataConfig())
+    model: ModelConfig = field(default=ModelConfig())
+    attention: AttentionSections = field(default=AttentionSections())
+    training: TrainingConfig = field(default=TrainingConfig())
+    search: SearchConfig = field(default=SearchConfig())
+    score: ScoreConfig = field(default=ScoreConfig())
+    compute: ComputeConfig = field(default=ComputeConfig())
+
+
+def read_experiment(table: Mapping[str, Any]) -> Experiment:
+    """Make an experiment from a table of settings, its preset resolved.
+
+    Raises:
+        ConfigError: Anything in the table is unknown or wrong.
+    """
+    model = table.get("model", {})
+    resolved = {"model": with_preset(model)} if isinstance(model, Mapping) else {}
+    return build(Experiment, {**table, **resolved})
+
+
+def section(kind: type[Section], table: Mapping[str, Any]) -> Section:
+    """Make one section from a table, having checked all of it."""
+    experiment = read_experiment(table)
+    values = (getattr(experiment, each.name) for each in fields(Experiment))
+    return next(value for value in values if isinstance(value, kind))

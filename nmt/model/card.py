@@ -1,0 +1,41 @@
+"""The model card: what a person who is handed a model directory reads first."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def model_card(
+    settings: Mapping[str, Any], metadata: Mapping[str, Any], num_parameters: int
+) -> str:
+    """Write the card in Markdown."""
+    model = settings.get("model", {})
+    scores = metadata.get("dev", {})
+    lines = [
+        "# Translation model",
+        "",
+        f"An encoder-decoder made by nmt {metadata['nmt']}: {model.get('encoder_layers')} + "
+        f"{model.get('decoder_layers')} layers of width {model.get('model_size')}, "
+        f"{num_parameters:,} parameters.",
+        "",
+        "Translate with it:",
+        "",
+        "    nmt translate THIS_FOLDER < source.txt > translation.txt",
+        "",
+        f"Trained for {metadata.get('update', 0):,} updates on a corpus whose content has the hash",
+        f"`{metadata.get('corpus', 'unknown')}`.",
+        "",
+        "On its development set:",
+        "",
+        *[score_line(name, score) for name, score in scores.items()],
+        "",
+        "Weights are in `model.safetensors`, settings in `config.toml`, segmenters in",
+        "`source.model` and `target.model`, hashes and scores in `metadata.json`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def score_line(name: str, score: Mapping[str, Any]) -> str:
+    """Write one score with its signature."""
+    signature = f" (`{score['signature']}`)" if score.get("signature") else ""
+    return f"* {name}: {score['value']:.4g}{signature}"

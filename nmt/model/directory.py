@@ -1,0 +1,206 @@
+"""A model directory: self-contained and inert. Loading one runs no code from it.
+
+model.safetensors   weights; shared ones are stored once
+config.toml         every setting, resolved
+source.model, target.model   the segmenters
+metadata.json       format, hashes, scores
+README.md           the model card
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import nmt
+from nmt.attention.config import AttentionSections
+from nmt.errors import CheckpointError, DataError
+from nmt.files import read_json, write_json
+from nmt.model.build import build_model
+from nmt.model.card import model_card
+from nmt.model.config import ModelConfig, with_preset
+from nmt.model.contract import EncoderDecoder
+from nmt.settings import Table, build, load_table, save_table
+from nmt.text.segmenter import Segmenter
+
+FORMAT = 1
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Segmenters:
+    """The segmenters of both sides; one object where one model serves both."""
+
+    source: Segmenter
+    target: Segmenter
+
+    def hashes(self) -> dict[str, str]:
+        """Give the hash of each side's model."""
+        return {"source": self.source.sha256, "target": self.target.sha256}
+
+
+@dataclass(frozen=True)
+class Package:
+    """What a model directory holds.
+
+    Attributes:
+        model: Ready to translate: in evaluation mode.
+        settings: The whole of `config.toml`.
+        metadata: The whole of `metadata.json`.
+    """
+
+    model: EncoderDecoder
+    segmenters: Segmenters
+    settings: Table
+    metadata: dict[str, Any]
+
+
+def save_package(folder: Path, package: Package) -> None:
+    """Fill a folder, which the caller makes appear only when complete.
+
+    Raises:
+        DataError: Something cannot be written.
+    """
+    save_tensors(weights_of(package.model), folder / WEIGHTS)
+    save_table(package.settings, folder / "config.toml")
+    package.segmenters.source.save(folder / "source.model")
+    package.segmenters.target.save(folder / "target.model")
+    metadata = {
+        "format": FORMAT,
+        "nmt": nmt.__version__,
+        "segmenters": package.segmenters.hashes(),
+        **package.metadata,
+    }
+    write_json(folder / "metadata.json", metadata)
+    card = model_card(package.settings, metadata, count_parameters(package.model))
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def weights_of(model: torch.nn.Module) -> dict[str, Tensor]:
+    """Name the weights; one that is shared has one name."""
+    return {name: weight.detach() for name, weight in model.named_parameters()}
+
+
+def count_parameters(model: torch.nn.Module) -> int:
+    """Count weights, shared ones once."""
+    return sum(weight.numel() for weight in model.parameters())
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors as safetensors.
+
+    Raises:
+        DataError: The disk is full, or refuses.
+    """
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        save_file(contiguous, path)
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"cannot write {path}: {error}") from None
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read safetensors.
+
+    Raises:
+        CheckpointError: The file is missing, truncated, or something else.
+    """
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is missing") from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged or incomplete: {error}") from None
+
+
+def resolve(path: str | Path) -> Path:
+    """Find the model directory that MODEL means: itself, or the best of a run.
+
+    Raises:
+        CheckpointError: There is no model here.
+    """
+    folder = Path(path)
+    for candidate in (folder, folder / "best"):
+        if (candidate / "metadata.json").is_file():
+            return candidate
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder} does not exist; a MODEL is a model directory or a run")
+    if (folder / "manifest.json").is_file():
+        raise CheckpointError(f"{folder} has no checkpoint yet: training has not validated once")
+    raise CheckpointError(f"{folder} holds no model (no metadata.json) and no run")
+
+
+def load_package(path: str | Path) -> Package:
+    """Load a model directory, or the best model of a run.
+
+    Raises:
+        CheckpointError: Something is missing, damaged, of another format, or does not fit.
+    """
+    folder = resolve(path)
+    metadata = read_metadata(folder)
+    settings = load_table(folder / "config.toml")
+    segmenters = load_segmenters(folder, metadata)
+    config = build(ModelConfig, with_preset(settings.get("model", {})), "model")
+    attention = build(AttentionSections, settings.get("attention", {}), "attention")
+    sizes = segmenters.source.vocab_size, segmenters.target.vocab_size
+    model = build_model(config, attention, *sizes)
+    load_weights(model, folder / WEIGHTS)
+    return Package(model.eval(), segmenters, settings, metadata)
+
+
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """Read `metadata.json` and check its format."""
+    path = folder / "metadata.json"
+    try:
+        metadata = read_json(path)
+    except DataError as error:
+        raise CheckpointError(str(error)) from None
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+        found = metadata.get("format") if isinstance(metadata, dict) else None
+        raise CheckpointError(f"{path}: format {found!r}, but this version reads {FORMAT}")
+    return metadata
+
+
+def load_segmenters(folder: Path, metadata: Mapping[str, Any]) -> Segmenters:
+    """Load both segmenters and check that they are those that the model was trained with."""
+    loaded = {}
+    for side in ("source", "target"):
+        path = folder / f"{side}.model"
+        loaded[side] = Segmenter.load(path)
+        if loaded[side].sha256 != metadata["segmenters"][side]:
+            raise CheckpointError(
+                f"{path} is not the segmenter that this model was trained with "
+                f"(its hash differs from metadata.json); put the original back"
+            )
+    same = loaded["source"].sha256 == loaded["target"].sha256
+    return Segmenters(loaded["source"], loaded["source"] if same else loaded["target"])
+
+
+def load_weights(model: torch.nn.Module, path: Path) -> None:
+    """Copy weights from a file into a model of the same shape.
+
+    Raises:
+        CheckpointError: A weight is missing, is one too many, or has another shape.
+    """
+    copy_weights(model, load_tensors(path), path)
+
+
+@torch.no_grad()
+def copy_weights(model: torch.nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Copy named tensors into a model, all of them and no others."""
+    expected = dict(model.named_parameters())
+    if odd := sorted(expected.keys() ^ tensors.keys()):
+        kind = "lacks" if odd[0] in expected else "has an unknown"
+        raise CheckpointError(f"{path} does not fit its config.toml: it {kind} weight {odd[0]}")
+    for name, weight in expected.items():
+        if weight.shape != tensors[name].shape:
+            raise CheckpointError(
+                f"{path} does not fit its config.toml: {name} is {tuple(tensors[name].shape)}, "
+                f"but must be {tuple(weight.shape)}"
+            )
+        weight.copy_(tensors[name])

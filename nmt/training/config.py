@@ -1,0 +1,70 @@
+"""Settings of training."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from nmt.errors import ConfigError
+from nmt.settings import setting
+
+METRICS = ("bleu", "chrf", "loss", "perplexity", "accuracy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How a model learns, for how long, and how the best is chosen."""
+
+    section: ClassVar[str] = "training"
+
+    max_updates: int = setting(20_000, "Updates after which training ends.")
+    budget: str = setting(
+        "",
+        "Time that training may take, such as 8m or 1h30m: the speed is probed, turned into "
+        "max_updates, and recorded. Empty: max_updates as it stands.",
+    )
+    optimizer: str = setting("adamw", "How gradients move weights.", choices=("adamw", "adam"))
+    learning_rate: float = setting(1e-3, "The highest learning rate, reached after the warm-up.")
+    warmup: int = setting(1000, "Updates over which the learning rate rises.")
+    schedule: str = setting(
+        "inverse-sqrt",
+        "How the learning rate falls afterwards.",
+        choices=("inverse-sqrt", "cosine", "linear"),
+    )
+    weight_decay: float = setting(0.01, "Pull of adamw's weight matrices towards zero.")
+    beta1: float = setting(0.9, "Memory of the optimizer's mean of gradients.")
+    beta2: float = setting(0.98, "Memory of the optimizer's mean of squared gradients.")
+    label_smoothing: float = setting(
+        0.1, "Share of the target distribution that is spread over the whole vocabulary."
+    )
+    clip_norm: float = setting(1.0, "Longest gradient; longer ones are shortened. 0: none is.")
+    accumulate: int = setting(1, "Batches whose gradients make one update.")
+    log_every: int = setting(50, "Updates between lines of the log.")
+    validate_every: int = setting(1000, "Updates between validations; each leaves a checkpoint.")
+    best_metric: str = setting(
+        "bleu", "What chooses the best checkpoint, on the development set.", choices=METRICS
+    )
+    patience: int = setting(
+        0, "Stop after so many validations in a row without a new best. 0: never."
+    )
+    average: int = setting(
+        5, "At the end, average so many last checkpoints; the best of all is kept. 0 or 1: none."
+    )
+    keep: int = setting(5, "Last checkpoints that stay on disk, besides the best.")
+
+    def __post_init__(self) -> None:
+        positive = ("max_updates", "accumulate", "log_every", "validate_every", "keep")
+        for name in positive:
+            if getattr(self, name) < 1:
+                raise ConfigError(f"training.{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("warmup", "patience", "average", "weight_decay", "clip_norm"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"training.{name} must be 0 or more, not {getattr(self, name)}")
+        for name in ("label_smoothing", "beta1", "beta2"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ConfigError(f"training.{name} must lie in [0, 1), not {getattr(self, name)}")
+        if self.learning_rate <= 0:
+            raise ConfigError(f"training.learning_rate must be above 0, not {self.learning_rate}")
+        if self.average > self.keep:
+            raise ConfigError(
+                f"training.average = {self.average} needs as many checkpoints on disk, but "
+                f"training.keep = {self.keep}"
+            )
