@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from nmt import settings
+from nmt.attention.config import ROLES
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 MARK = "__"  # joins section and key in a parameter's name; no setting's name holds it
@@ -69,5 +70,25 @@ def config_options(function: Function) -> Function:
             if value not in (None, ()):
                 settings.assign(table, name.replace(MARK, "."), value)
         return function(*args, table=table, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def attention_options(function: Function) -> Function:
+    """Add --attention for all roles, and a flag for each role, which wins over it."""
+    for role in reversed(ROLES):
+        function = click.option(
+            f"--{role}-attention",
+            f"attention{MARK}{role}{MARK}variant",
+            help=f"Attention in the role {role!r}.",
+        )(function)
+
+    @click.option("--attention", "everywhere", help="Attention in every role.")
+    @functools.wraps(function)
+    def wrapped(*args: Any, everywhere: str | None, **kwargs: Any) -> Any:
+        for role in ROLES if everywhere else ():
+            name = f"attention{MARK}{role}{MARK}variant"
+            kwargs[name] = kwargs[name] or everywhere
+        return function(*args, **kwargs)
 
     return wrapped  # type: ignore[return-value]

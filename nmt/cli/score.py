@@ -72,13 +72,13 @@ def score(
     Scores are sacreBLEU's, for the text as a whole. With --quiet, text is the numbers alone, one
     line for each metric.
     """
+    from nmt.experiment import section
     from nmt.scoring.checks import read_checked  # deferred, as every command's machinery is
     from nmt.scoring.metrics import corpus_scores
     from nmt.scoring.report import json_report, number_report, text_report
-    from nmt.settings import build
     from nmt.text.lines import write_lines
 
-    config = build(ScoreConfig, table.get(ScoreConfig.section, {}), ScoreConfig.section)
+    config = section(ScoreConfig, table)
     text, others = read_checked(hypothesis, references)
     scores = corpus_scores(text.lines, [other.lines for other in others], config, metrics)
     if style == "json":

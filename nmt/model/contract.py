@@ -6,8 +6,10 @@ B batch, S source length, T target length, D model size, V target vocabulary.
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
+from nmt.attention.contract import Attention
 from nmt.model.state import DecoderState
 
 
@@ -32,6 +34,11 @@ class EncoderDecoder(nn.Module, ABC):
     """
 
     max_length: int
+
+    def penalty(self) -> Tensor:
+        """Sum what the mechanisms of attention add to the training loss."""
+        parts = [each.penalty() for each in self.modules() if isinstance(each, Attention)]
+        return torch.stack(parts).sum() if parts else torch.zeros(())
 
     @abstractmethod
     def encode(self, source: Tensor, lengths: Tensor) -> Memory:

@@ -1,0 +1,79 @@
+"""The command `nmt train`."""
+
+import logging
+from pathlib import Path
+
+import click
+
+from nmt.cli.command import NmtCommand, verbosity_options
+from nmt.cli.options import attention_options, config_options, setting_options
+from nmt.corpus.config import DataConfig
+from nmt.errors import ConfigError
+from nmt.model.compute import ComputeConfig
+from nmt.model.config import ModelConfig
+from nmt.settings import Table
+from nmt.training.config import TrainingConfig
+
+log = logging.getLogger(__name__)
+
+EXAMPLE = """
+nmt train --train corpus --dev-source dev.en --dev-target dev.de --output run
+nmt train --resume run
+nmt train --from run --train new-corpus --output tuned --learning-rate 1e-4
+"""
+
+
+@click.command(cls=NmtCommand, example=EXAMPLE)
+@click.option("--output", type=click.Path(), help="Run folder to make.")
+@click.option("--resume", type=click.Path(), help="Go on with this run; its settings hold.")
+@click.option(
+    "--from", "parent", type=click.Path(), help="Fine-tune this model: its shape, its segmenter."
+)
+@click.option(
+    "--existing",
+    type=click.Choice(["refuse", "resume", "replace", "auto"]),
+    default="refuse",
+    show_default=True,
+    help="What to do if the run exists; auto: resume it if settings and data are these, else "
+    "replace it.",
+)
+@setting_options(DataConfig, "train", "dev_source", "dev_target", "batch_tokens")
+@setting_options(ModelConfig, "preset")
+@attention_options
+@setting_options(
+    TrainingConfig, "max_updates", "budget", "learning_rate", "warmup", "schedule",
+    "validate_every", "best_metric", "patience",
+)  # fmt: skip
+@setting_options(ComputeConfig, "seed", "threads", "device", "precision")
+@config_options
+@verbosity_options
+def train(
+    output: str | None, resume: str | None, parent: str | None, existing: str, table: Table
+) -> None:
+    """Train a translation model.
+
+    The run folder holds the best and the last model, checkpoints, settings and measurements.
+    Ctrl-C saves and says how to go on.
+    """
+    from nmt import launch
+    from nmt.experiment import read_experiment
+
+    if resume:
+        if table or parent or output:
+            raise ConfigError("--resume takes no other settings: a run goes on as it was started")
+        report(launch.resume(Path(resume)), resume)
+        return
+    if not output:
+        raise click.UsageError("--output names the run folder to make (or --resume one)")
+    start = launch.Start(
+        read_experiment(table), Path(output), Path(parent) if parent else None, existing
+    )
+    report(launch.train(start), output)
+
+
+def report(summary: Table, output: str) -> None:
+    """Say where the model is and how good."""
+    log.info(
+        "%s/best is %s after %s updates: dev %s %.4g",
+        output, summary["best"], f"{summary['update']:,}", summary["metric"], summary["value"],
+    )  # fmt: skip

@@ -1,0 +1,109 @@
+"""A run folder: where everything of one training lives.
+
+config.toml      settings, resolved          manifest.json   inputs, versions, machine
+metrics.jsonl    one line an event           train.log       what was said
+checkpoints/update-N/   a model directory and state/
+best, last       links to checkpoints        finished.json   written last, when training is over
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nmt.errors import CheckpointError
+from nmt.files import atomic_folder, atomic_write, point, read_json, write_json
+
+CHECKPOINT = re.compile(r"update-(\d+)")
+
+
+class Run:
+    """The files of a run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.checkpoints = folder / "checkpoints"
+        self.metrics = folder / "metrics.jsonl"
+        self.log = folder / "train.log"
+        self.finished = folder / "finished.json"
+
+    def create(self) -> None:
+        """Make the folder."""
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+
+    def checkpoint(self, update: int) -> Path:
+        """Name the checkpoint of an update."""
+        return self.checkpoints / f"update-{update}"
+
+    def updates(self) -> list[int]:
+        """List the updates of which there is a checkpoint, which is whole if it is there."""
+        if not self.checkpoints.is_dir():
+            return []
+        names = (CHECKPOINT.fullmatch(path.name) for path in self.checkpoints.iterdir())
+        return sorted(int(match[1]) for match in names if match)
+
+    @contextmanager
+    def new_checkpoint(self, name: str) -> Iterator[Path]:
+        """Give a folder that becomes the checkpoint of that name when it is complete."""
+        with atomic_folder(self.checkpoints / name, replace=True) as folder:
+            yield folder
+
+    def link(self, name: str, checkpoint: Path) -> None:
+        """Point `best` or `last` to a checkpoint."""
+        point(self.folder / name, checkpoint)
+
+    def prune(self, kept: set[str]) -> None:
+        """Remove checkpoints that are not among the names kept, and what a kill left half-made."""
+        for path in self.checkpoints.iterdir():
+            if path.name not in kept:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def record(self, event: str, values: dict[str, Any]) -> None:
+        """Add a line to metrics.jsonl."""
+        with self.metrics.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"event": event, **values}) + "\n")
+
+    def forget_after(self, update: int) -> None:
+        """Drop the lines of metrics.jsonl about updates that are done again after a kill."""
+        if not self.metrics.is_file():
+            return
+        lines = self.metrics.read_text(encoding="utf-8").split("\n")
+        kept = [line for line in lines if is_until(line, update)]
+        with atomic_write(self.metrics) as stream:
+            stream.write("".join(line + "\n" for line in kept).encode())
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Say that training is over."""
+        write_json(self.finished, summary)
+
+    def summary(self) -> dict[str, Any]:
+        """Read what `finish` wrote."""
+        summary: dict[str, Any] = read_json(self.finished)
+        return summary
+
+    def is_finished(self) -> bool:
+        """Tell whether training is over."""
+        return self.finished.is_file()
+
+    def manifest(self) -> dict[str, Any]:
+        """Read what the run was started with.
+
+        Raises:
+            CheckpointError: There is no run here.
+        """
+        path = self.folder / "manifest.json"
+        if not path.is_file():
+            raise CheckpointError(f"{self.folder} holds no run (no manifest.json)")
+        manifest: dict[str, Any] = read_json(path)
+        return manifest
+
+
+def is_until(line: str, update: int) -> bool:
+    """Tell whether a line of metrics.jsonl is whole and of an update up to this one."""
+    try:
+        return bool(json.loads(line)["update"] <= update)
+    except (ValueError, KeyError, TypeError):
+        return False  # empty, or cut short by a kill

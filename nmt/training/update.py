@@ -1,0 +1,109 @@
+"""One update: the gradients of some batches, then one step of the optimizer.
+
+B sentences, T target length.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+
+from nmt.corpus.batches import Batch
+from nmt.errors import NmtError
+from nmt.model.compute import Compute
+from nmt.model.contract import EncoderDecoder
+from nmt.training.loss import LossSums, smoothed_loss
+
+
+@dataclass
+class Totals:
+    """Sums over target tokens since the last line of the log."""
+
+    loss: float = 0.0
+    nll: float = 0.0
+    correct: float = 0.0
+    tokens: int = 0
+    updates: int = 0
+    gradient: float = 0.0
+
+    def add(self, sums: LossSums) -> None:
+        """Add a batch."""
+        self.loss += float(sums.loss.detach())
+        self.nll += float(sums.nll)
+        self.correct += float(sums.correct)
+        self.tokens += sums.tokens
+
+
+def batch_loss(model: EncoderDecoder, batch: Batch, smoothing: float, compute: Compute) -> LossSums:
+    """Sum the loss of a batch; padding takes no part, not even in the output projection."""
+    device = compute.device
+    source, source_lengths = on(batch.source, device), on(batch.source_lengths, device)
+    target, target_lengths = on(batch.target, device), on(batch.target_lengths, device)
+    with compute.autocast():
+        memory = model.encode(source, source_lengths)
+        states = model.decode(memory, target[:, :-1], target_lengths)  # (B, T, D)
+    real = torch.arange(states.size(1), device=device) < target_lengths.unsqueeze(-1)  # (B, T)
+    working = states.to(compute.dtype)
+    return smoothed_loss(working[real], model.output_weight(), target[:, 1:][real], smoothing)
+
+
+def on(array: object, device: torch.device) -> Tensor:
+    """Move an array to the device."""
+    return torch.as_tensor(array).to(device, non_blocking=True)
+
+
+@dataclass(frozen=True)
+class Updater:
+    """What an update needs besides its batches."""
+
+    model: EncoderDecoder
+    optimizer: Optimizer
+    compute: Compute
+    label_smoothing: float
+    clip_norm: float
+
+    def update(self, batches: Sequence[Batch], totals: Totals) -> None:
+        """Move the weights by the mean loss over the target tokens of all batches.
+
+        Raises:
+            NmtError: The gradient is not a number; the weights are as they were.
+        """
+        tokens = sum(batch.tokens for batch in batches)
+        for batch in batches:
+            sums = batch_loss(self.model, batch, self.label_smoothing, self.compute)
+            (sums.loss / tokens + self.penalty(len(batches))).backward()  # type: ignore[no-untyped-call]
+            totals.add(sums)
+        limit = self.clip_norm or torch.inf
+        norm = float(clip_grad_norm_(self.model.parameters(), limit))
+        if not torch.isfinite(torch.tensor(norm)):
+            raise NmtError(
+                "training diverged: the gradient is not a number; lower training.learning_rate "
+                "or raise training.warmup, and start again"
+            )
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        totals.updates += 1
+        totals.gradient += norm
+
+    def penalty(self, num_batches: int) -> Tensor:
+        """Give a batch's share of what the model's mechanisms add to the loss."""
+        return self.model.penalty() / num_batches
+
+
+@torch.inference_mode()
+def held_out_loss(
+    model: EncoderDecoder, batches: Sequence[Batch], compute: Compute
+) -> dict[str, float]:
+    """Measure loss (nats a token, not smoothed), perplexity and accuracy on held-out pairs."""
+    totals = Totals()
+    for batch in batches:
+        totals.add(batch_loss(model, batch, 0.0, compute))
+    loss = totals.nll / totals.tokens
+    return {
+        "loss": loss,
+        "perplexity": float(torch.exp(torch.tensor(loss))),
+        "accuracy": totals.correct / totals.tokens,
+    }
