@@ -24,9 +24,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": {"attention", "text"},
     "search": {"model"},
     "translate": {"text", "corpus", "model", "search", "scoring"},
-    "validation": {"translate", "scoring", "text"},
+    "validation": {"translate", "scoring", "text", "model", "search"},
     "training": {"corpus", "model"},
-    "experiment": {"text", "corpus", "attention", "model", "training", "search"},
+    "experiment": {"text", "corpus", "attention", "model", "training", "search", "scoring"},
     "launch": BELOW_CLI - {"launch", "show"},
     "show": BELOW_CLI - {"show"},
     "bench": BELOW_CLI,
@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "__main__": {"cli"},
 }
-EXPERIMENT_MODULES = {"config"}  # it assembles section dataclasses and knows nothing else
+EXPERIMENT_MODULES = {"config", "compute"}  # where sections live: it knows nothing else
 
 
 def imported(path: Path) -> list[tuple[int, str]]:

@@ -54,10 +54,10 @@ def clean(
     """
     from tqdm import tqdm  # deferred, as every command's machinery is
 
-    from nmt.settings import build
+    from nmt.experiment import section
     from nmt.text.clean import clean_pairs, summary, write_cleaned
 
-    config = build(CleanConfig, table.get(CleanConfig.section, {}), CleanConfig.section)
+    config = section(CleanConfig, table)
     pairs = read_input(source, target, tsv)
     kept = output_paths(tsv, output_source, output_target, output_tsv)
     quiet = None if log.isEnabledFor(logging.INFO) else True  # None: only at a terminal

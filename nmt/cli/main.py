@@ -4,6 +4,7 @@ import importlib
 import importlib.metadata
 import platform
 import sys
+from typing import Any
 
 import click
 
@@ -39,6 +40,13 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"nmt.cli.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; Click itself would take a reader that has gone for a failure."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            return report(error)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing any."""

@@ -53,11 +53,11 @@ def learn(texts: tuple[str, ...], output: str, table: dict[str, Any]) -> None:
     """
     from tqdm import tqdm  # deferred, as every command's machinery is
 
-    from nmt.settings import build
+    from nmt.experiment import section
     from nmt.text.learning import learn_segmenter
     from nmt.text.lines import read_lines
 
-    config = build(SegmentConfig, table.get(SegmentConfig.section, {}), SegmentConfig.section)
+    config = section(SegmentConfig, table)
     lines = itertools.chain.from_iterable(map(read_lines, texts))
     quiet = None if log.isEnabledFor(logging.INFO) else True  # None: only at a terminal
     progress = tqdm(lines, desc="reading", unit=" lines", disable=quiet)

@@ -109,7 +109,7 @@ def check_sample(sample: Sample, name: str) -> None:
         raise DataError(f"all {sample.seen:,} lines of {name} are empty; nothing can be learnt")
     if not sample.lines:
         raise DataError(
-            f"no line of {name} can be learnt from: {sample.empty:,} are empty, {left_out(sample)}"
+            f"no line of {name} can be learnt from: {sample.empty:,} empty, {left_out(sample)}"
         )
 
 

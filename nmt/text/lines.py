@@ -138,11 +138,23 @@ def read_tsv(path: str | Path, *, strict: bool = True) -> Iterator[tuple[str, st
 def open_output(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a file for bytes that appears only when complete, or standard output."""
     if str(path) == STANDARD:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with standard_output() as stream:
+            yield stream
         return
     with atomic_write(path) as raw, compressed(raw, str(path)) as stream:
         yield stream
+
+
+@contextlib.contextmanager
+def standard_output() -> Iterator[IO[bytes]]:
+    """Write to standard output, all of it by the end, or say why that cannot be."""
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise  # a reader that has gone is no error
+    except OSError as error:
+        raise DataError(f"cannot write standard output: {reason(error)}") from error
 
 
 @contextlib.contextmanager

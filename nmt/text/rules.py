@@ -59,9 +59,9 @@ def words(source: str, target: str, config: CleanConfig) -> str:
     def check(line: str) -> str:
         count = count_words(line)
         if count < config.min_words:
-            return f"{count:,} words, at least {config.min_words:,}"
+            return f"word count {count:,}, at least {config.min_words:,}"
         if 0 < config.max_words < count:
-            return f"{count:,} words, at most {config.max_words:,}"
+            return f"word count {count:,}, at most {config.max_words:,}"
         return ""
 
     return on_a_side(source, target, check)
