@@ -147,22 +147,32 @@ def to_table(section: object) -> Table:
         if dataclasses.is_dataclass(value):
             table[field.name] = to_table(value)
         else:
-            table[field.name] = list(value) if isinstance(value, tuple) else value
+            table[field.name] = plain(value)
     return table
 
 
-def explain(kind: type, where: str = "") -> str:
-    """Describe every setting of a section as TOML with its default and its sentence of help."""
-    hints = typing.get_type_hints(kind)
+def explain(section: object, where: str = "") -> str:
+    """Write a section as TOML, each setting below its sentence of help."""
     lines, nested = [], []
-    for field in dataclasses.fields(kind):
+    for field in dataclasses.fields(typing.cast(Any, section)):
         full = f"{where}.{field.name}" if where else field.name
-        if dataclasses.is_dataclass(hints[field.name]):
-            nested.append(f"[{full}]\n" + explain(typing.cast(type, hints[field.name]), full))
+        value = getattr(section, field.name)
+        if dataclasses.is_dataclass(value):
+            nested.append(f"{heading(value, full)}{explain(value, full)}")
             continue
-        default = list(field.default) if isinstance(field.default, tuple) else field.default
-        choices = field.metadata.get("choices", ())
+        choices = field.metadata["choices"]
         allowed = f" One of: {', '.join(choices)}." if choices else ""
         lines.append(f"# {field.metadata['doc']}{allowed}")
-        lines.append(tomli_w.dumps({field.name: default}).strip())
-    return "\n".join([*lines, "", *nested]) if nested else "\n".join([*lines, ""])
+        lines.append(tomli_w.dumps({field.name: plain(value)}).strip())
+    return "\n".join([*lines, "", *nested] if lines else nested)
+
+
+def heading(section: object, full: str) -> str:
+    """Write the head of a section; one that only groups others has none."""
+    values = (getattr(section, each.name) for each in dataclasses.fields(typing.cast(Any, section)))
+    return "" if all(map(dataclasses.is_dataclass, values)) else f"[{full}]\n"
+
+
+def plain(value: object) -> object:
+    """Turn a value into what TOML knows."""
+    return list(value) if isinstance(value, tuple) else value

@@ -67,7 +67,7 @@ def test_a_section_comes_back_from_its_file(
 
 
 def test_the_explanation_is_a_file_of_the_defaults() -> None:
-    text = explain(Outer)
+    text = explain(Outer())
     assert build(Outer, tomllib.loads(text)) == Outer()
     for words in ("# Hypotheses kept.", "# A label. One of: x, y.", "[inner]", "# A share."):
         assert words in text.splitlines()

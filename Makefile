@@ -1,0 +1,29 @@
+# `make` sets up and runs the default recipe; `make test` passes the tests; `make help` lists all.
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := recipe
+
+ROOT := .
+include recipes/environment.mk
+
+.PHONY: recipe install test test-all lint help clean
+
+recipe: $(INSTALLED) ## set up, train on the corpus that ships here, translate and score its test set
+	@$(MAKE) --no-print-directory -C recipes/office-help
+install: $(INSTALLED) ## set up the virtual environment in .venv
+test: $(INSTALLED_DEV) ## run the tests
+	$(ENVIRONMENT)/bin/python -m pytest
+test-all: $(INSTALLED_DEV) ## run the tests, the slow ones too
+	$(ENVIRONMENT)/bin/python -m pytest -m ''
+lint: $(INSTALLED_DEV) ## check style and types
+	$(ENVIRONMENT)/bin/ruff check .
+	$(ENVIRONMENT)/bin/ruff format --check .
+	$(ENVIRONMENT)/bin/mypy
+clean: ## remove what recipes made, and the virtual environment
+	rm -rf recipes/*/work $(ENVIRONMENT)
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 12
+	@echo "Recipes: make -C recipes/NAME; make -C recipes/NAME help lists its stages."

@@ -1,0 +1,101 @@
+"""The command `nmt bench`."""
+
+import dataclasses
+import json
+import platform
+from typing import TYPE_CHECKING
+
+import click
+
+from nmt.cli.command import NmtCommand, verbosity_options
+from nmt.cli.options import config_options, setting_options
+from nmt.model.compute import ComputeConfig
+from nmt.model.config import ModelConfig
+from nmt.settings import Table
+
+if TYPE_CHECKING:
+    from nmt.bench.training import TrainingSpeed
+    from nmt.model.compute import Compute
+
+
+@click.group()
+def bench() -> None:
+    """Measure speed on this machine, alone: a busy neighbour spoils any figure."""
+
+
+@bench.command(
+    cls=NmtCommand,
+    example="""
+    nmt bench train
+    nmt bench train --preset transformer-base --updates 5 --format json
+    """,
+)
+@setting_options(ModelConfig, "preset")
+@click.option("--vocab-size", default=8000, show_default=True, help="Pieces on both sides.")
+@click.option("--batch-tokens", default=4096, show_default=True, help="Tokens in a batch.")
+@click.option("--shortest", default=8, show_default=True, help="Fewest pieces of a source.")
+@click.option("--longest", default=32, show_default=True, help="Most pieces of a source.")
+@click.option("--updates", default=20, show_default=True, help="Updates that are timed.")
+@click.option(
+    "--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True,
+    help="Lines to read, or one JSON object.",
+)  # fmt: skip
+@setting_options(ComputeConfig, "seed", "threads", "device", "precision")
+@config_options
+@verbosity_options
+def train(
+    vocab_size: int,
+    batch_tokens: int,
+    shortest: int,
+    longest: int,
+    updates: int,
+    style: str,
+    table: Table,
+) -> None:
+    """Measure training on synthetic ids of stated lengths.
+
+    Target tokens a second, padding left out, and the share that the model's products reach of
+    the speed of a plain 2048 x 2048 product in the same type, measured in the same process.
+    """
+    from nmt.bench.training import Work, measure_training
+    from nmt.experiment import read_experiment
+    from nmt.model.compute import prepare
+
+    experiment = read_experiment(table)
+    work = Work(
+        vocab_size=vocab_size, batch_tokens=batch_tokens, shortest=shortest, longest=longest,
+        updates=updates, seed=experiment.compute.seed,
+    )  # fmt: skip
+    compute = prepare(experiment.compute, training=True)
+    speed = measure_training(experiment.model, work, compute)
+    if style == "json":
+        record = {"preset": experiment.model.preset, **dataclasses.asdict(work)}
+        click.echo(json.dumps(record | dataclasses.asdict(speed) | {"share": speed.share}))
+        return
+    click.echo(f"{experiment.model.preset} on {described(compute)}")
+    for line in spelled(speed):
+        click.echo(line)
+
+
+def described(compute: "Compute") -> str:
+    """Name the machine, the type and the threads."""
+    import torch
+
+    name = platform.machine()
+    if compute.device.type == "cuda":
+        name = torch.cuda.get_device_name(compute.device)
+    precision = str(compute.dtype).removeprefix("torch.")
+    return f"{name}, {precision}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+def spelled(speed: "TrainingSpeed") -> list[str]:
+    """Write the figures for people."""
+    return [
+        f"target tokens/s   {speed.tokens_per_second:,.0f} "
+        f"(single updates {speed.slowest:,.0f} to {speed.fastest:,.0f})",
+        f"an update         {speed.milliseconds:,.0f} ms (median)",
+        f"batches filled    {speed.fill:.1%}",
+        f"model products    {speed.model_flops / 1e9:,.1f} GFLOP/s",
+        f"plain product     {speed.product_flops / 1e9:,.1f} GFLOP/s",
+        f"share             {speed.share:.1%}",
+    ]
