@@ -1,6 +1,7 @@
 """Where and how precisely a model computes."""
 
 import contextlib
+import ctypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -9,6 +10,10 @@ from nmt.settings import setting
 
 if TYPE_CHECKING:
     import torch
+
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # names of glibc's malloc.h
+LARGEST_BLOCK = 2**30  # bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +61,24 @@ def prepare(config: ComputeConfig, *, training: bool) -> Compute:
         raise ConfigError(f"compute.threads must be 0 or more, not {config.threads}")
     if config.threads:
         torch.set_num_threads(config.threads)
+    keep_freed_memory()
     torch.manual_seed(config.seed)
     device = choose_device(config.device)
     fast = config.precision == "auto" and training and has_fast_bf16(device)
     wanted = config.precision == "bf16" or fast
     return Compute(device, torch.bfloat16 if wanted else torch.float32)
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep what is freed, for the next tensor of the same size.
+
+    By default it gives large blocks back to the system at once, which then fills every new one
+    with zeros, page by page: some per cent of training's time on a processor.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # another C library: nothing is lost
+        library = ctypes.CDLL("libc.so.6")
+        library.mallopt(M_MMAP_THRESHOLD, LARGEST_BLOCK)
+        library.mallopt(M_TRIM_THRESHOLD, LARGEST_BLOCK)
 
 
 def choose_device(name: str) -> "torch.device":
