@@ -11,7 +11,7 @@ from nmt.model.config import ModelConfig, with_preset
 from nmt.scoring.config import ScoreConfig
 from nmt.search.config import SearchConfig
 from nmt.settings import build
-from nmt.text.config import CleanConfig, SegmentConfig
+from nmt.text.config import CleanConfig, SegmentConfig, SplitConfig
 from nmt.training.config import TrainingConfig
 
 Section = TypeVar("Section")
@@ -22,6 +22,7 @@ class Experiment:
     """Every setting of the chain, so that one file can serve all its commands."""
 
     clean: CleanConfig = field(default=CleanConfig())
+    split: SplitConfig = field(default=SplitConfig())
     segment: SegmentConfig = field(default=SegmentConfig())
     encode: EncodeConfig = field(default=EncodeConfig())
     data: DataConfig = field(default=DataConfig())

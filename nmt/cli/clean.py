@@ -18,12 +18,12 @@ log = logging.getLogger(__name__)
     cls=NmtCommand,
     example="""
     nmt clean raw.en raw.de --output-source train.en --output-target train.de --reasons dropped.tsv
-    nmt clean --tsv raw.tsv.gz --output-tsv train.tsv.gz --reasons dropped.tsv --max-words 100
+    nmt clean raw.tsv.gz --tsv --output-tsv train.tsv.gz --reasons dropped.tsv --max-words 100
     """,
 )
-@click.argument("source", required=False, type=click.Path())
+@click.argument("source", type=click.Path())
 @click.argument("target", required=False, type=click.Path())
-@click.option("--tsv", type=click.Path(), help="Read source and target from two columns instead.")
+@click.option("--tsv", is_flag=True, help="SOURCE holds both sides, separated by a tab.")
 @click.option("--output-source", type=click.Path(), help="Source of the pairs kept.")
 @click.option("--output-target", type=click.Path(), help="Target of the pairs kept.")
 @click.option("--output-tsv", type=click.Path(), help="Both sides of the pairs kept, with --tsv.")
@@ -37,16 +37,16 @@ log = logging.getLogger(__name__)
 @config_options
 @verbosity_options
 def clean(
-    source: str | None,
+    source: str,
     target: str | None,
-    tsv: str | None,
+    tsv: bool,
     output_source: str | None,
     output_target: str | None,
     output_tsv: str | None,
     reasons: str,
     table: dict[str, Any],
 ) -> None:
-    """Drop damaged and unlikely pairs from SOURCE and TARGET, or from --tsv.
+    """Drop damaged and unlikely pairs from SOURCE and TARGET.
 
     Rules are tried in this order, and the first that objects gives the reason: empty, control,
     identical, words, characters, word-ratio, character-ratio, script, duplicate. A limit of 0 is
@@ -66,29 +66,27 @@ def clean(
         log.info(line)
 
 
-def read_input(
-    source: str | None, target: str | None, tsv: str | None
-) -> Iterator[tuple[str, str]]:
+def read_input(source: str, target: str | None, tsv: bool) -> Iterator[tuple[str, str]]:
     """Read the pairs in the one form that was given; carriage returns are for the rules."""
     from nmt.text.lines import read_pairs, read_tsv
 
-    if tsv is not None and source is None:
-        return read_tsv(tsv, strict=False)
-    if tsv is None and source is not None and target is not None:
+    if tsv and target is None:
+        return read_tsv(source, strict=False)
+    if target is not None and not tsv:
         return read_pairs(source, target, strict=False)
-    raise click.UsageError("give SOURCE and TARGET, or --tsv FILE alone")
+    raise click.UsageError("give SOURCE and TARGET, or --tsv and one file with both sides")
 
 
 def output_paths(
-    tsv: str | None,
+    tsv: bool,
     output_source: str | None,
     output_target: str | None,
     output_tsv: str | None,
 ) -> tuple[str, ...]:
     """Name the outputs, which have the form of the input."""
-    if tsv is not None and output_tsv is not None and not (output_source or output_target):
+    if tsv and output_tsv is not None and not (output_source or output_target):
         return (output_tsv,)
-    if tsv is None and output_source and output_target and output_tsv is None:
+    if not tsv and output_source and output_target and output_tsv is None:
         return output_source, output_target
-    wanted = "--output-tsv" if tsv is not None else "--output-source and --output-target"
+    wanted = "--output-tsv" if tsv else "--output-source and --output-target"
     raise click.UsageError(f"this input needs {wanted}, and no other output but --reasons")

@@ -13,6 +13,7 @@ from nmt.cli.command import report
 
 COMMANDS = {  # in the order of the chain, which is the order of the help text
     "clean": "Drop damaged and unlikely pairs from parallel text.",
+    "split": "Set development and test pairs apart from training text.",
     "segment": "Learn, apply and undo subword segmentation.",
     "encode": "Turn text into an encoded corpus for training.",
     "train": "Train a translation model, resume one, or fine-tune one.",

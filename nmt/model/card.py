@@ -24,15 +24,18 @@ def model_card(
         f"Trained for {metadata.get('update', 0):,} updates on a corpus whose content has the hash",
         f"`{metadata.get('corpus', 'unknown')}`.",
         "",
-        "On its development set:",
-        "",
-        *[score_line(name, score) for name, score in scores.items()],
-        "",
+        *(score_lines(scores) if scores else ["It was not scored on a development set.", ""]),
         "Weights are in `model.safetensors`, settings in `config.toml`, segmenters in",
         "`source.model` and `target.model`, hashes and scores in `metadata.json`.",
         "",
     ]
     return "\n".join(lines)
+
+
+def score_lines(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Write all scores."""
+    lines = [score_line(name, score) for name, score in scores.items()]
+    return ["On its development set:", "", *lines, ""]
 
 
 def score_line(name: str, score: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Settings of segmentation and of cleaning."""
+"""Settings of segmentation, of cleaning and of splitting."""
 
 import re
 from dataclasses import dataclass
@@ -123,3 +123,21 @@ def check_scripts(names: tuple[str, ...], where: str) -> None:
             raise ConfigError(
                 f"{where}: {name!r} is no Unicode script; write for example Latin, Cyrillic or Han"
             ) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitConfig:
+    """How many pairs are set apart from training."""
+
+    section: ClassVar[str] = "split"
+
+    dev: int = setting(500, "Pairs of the development set; 0 makes none.")
+    test: int = setting(1000, "Pairs of the test set; 0 makes none.")
+    seed: int = setting(1, "Chooses the pairs that are set apart.")
+
+    def __post_init__(self) -> None:
+        for name in ("dev", "test"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"split.{name} must be 0 or more, not {getattr(self, name)}")
+        if not self.dev + self.test:
+            raise ConfigError("split.dev and split.test are both 0; at least one must be above")

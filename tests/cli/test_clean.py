@@ -143,8 +143,11 @@ def test_outputs_that_share_a_file_are_refused(nmt: Command) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("clean", "a.en", *TWO[3:]), "give SOURCE and TARGET, or --tsv FILE alone"),
-        ((*TWO, "--tsv", "a.tsv"), "give SOURCE and TARGET, or --tsv FILE alone"),
+        (
+            ("clean", "a.en", *TWO[3:]),
+            "give SOURCE and TARGET, or --tsv and one file with both sides",
+        ),
+        ((*TWO, "--tsv"), "give SOURCE and TARGET, or --tsv and one file with both sides"),
         (TWO[:5], "this input needs --output-source and --output-target, and no other"),
         ((*TWO, "--output-tsv", "b.tsv"), "this input needs --output-source and --output-target"),
         (TSV[:3], "this input needs --output-tsv, and no other output but --reasons"),

@@ -1,0 +1,160 @@
+"""A toy language pair, made once: texts, a joint segmenter, an encoded corpus, settings, a run."""
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:  # elsewhere deferred, so that tests of text alone need not wait for torch
+    from nmt.experiment import Experiment
+
+SETTINGS = """
+[segment]
+vocab_size = 60
+byte_fallback = false
+normalization = "identity"
+
+[data]
+train = "{folder}/corpus"
+dev_source = "{folder}/dev.src"
+dev_target = "{folder}/dev.tgt"
+batch_tokens = 128
+
+[model]
+encoder_layers = 1
+decoder_layers = 1
+model_size = 16
+ffn_size = 32
+num_heads = 2
+max_length = 64
+
+[training]
+max_updates = 6
+warmup = 3
+learning_rate = 0.03
+log_every = 2
+validate_every = 2
+average = 2
+keep = 2
+best_metric = "chrf"
+
+[search]
+beam = 2
+limit_ratio = 1.0
+limit_extra = 3
+
+[compute]
+precision = "fp32"
+threads = 1
+"""
+TIMES = {"seconds", "tokens_per_second"}
+
+
+def make_texts(folder: Path) -> None:
+    """Write texts in two languages whose words correspond one to one, in order."""
+    generator = random.Random(1)
+    sources, targets = (
+        ["".join(generator.choices(letters, k=generator.randint(2, 4))) for _ in range(24)]
+        for letters in ("abdeiklm", "mnoprstu")
+    )
+    dictionary = dict(zip(sources, targets, strict=True))
+    for name, size in (("train", 120), ("dev", 12), ("test", 9)):
+        lines = [generator.choices(sources, k=generator.randint(2, 5)) for _ in range(size)]
+        if name != "train":
+            lines[4] = []  # an empty line is a line
+        source = [" ".join(words) for words in lines]
+        target = [" ".join(dictionary[word] for word in words) for words in lines]
+        (folder / f"{name}.src").write_text("".join(f"{line}\n" for line in source))
+        (folder / f"{name}.tgt").write_text("".join(f"{line}\n" for line in target))
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a folder with {train,dev,test}.{src,tgt}, joint.model, corpus and toy.toml."""
+    from nmt.corpus.config import EncodeConfig
+    from nmt.corpus.encode import encode_corpus
+    from nmt.experiment import read_experiment
+    from nmt.settings import load_table
+    from nmt.text.learning import learn_segmenter
+    from nmt.text.lines import read_lines, read_pairs
+
+    folder = tmp_path_factory.mktemp("toy")
+    make_texts(folder)
+    (folder / "toy.toml").write_text(SETTINGS.format(folder=folder))
+    config = read_experiment(load_table(folder / "toy.toml")).segment
+    texts = folder / "train.src", folder / "train.tgt"
+    lines = (line for text in texts for line in read_lines(text))
+    joint = learn_segmenter(lines, folder / "joint.model", config)
+    encode_corpus(read_pairs(*texts), [joint, joint], folder / "corpus", EncodeConfig())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def experiment(toy: Path) -> "Callable[..., Experiment]":
+    """Make the toy's settings, with changes such as `"training.max_updates=3"`."""
+    from nmt.experiment import read_experiment
+    from nmt.settings import assign, load_table, parse_assignment
+
+    def make(*changes: str) -> "Experiment":
+        table = load_table(toy / "toy.toml")
+        for change in changes:
+            assign(table, *parse_assignment(change))
+        return read_experiment(table)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, experiment: "Callable[..., Experiment]"
+) -> Path:
+    """Train a run until it translates some words, for tests that only read it."""
+    from nmt.launch import Start, train
+
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    longer = ("training.max_updates=60", "training.validate_every=15", "training.log_every=10")
+    train(Start(experiment(*longer), folder))
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path: Path, trained: Path) -> Path:
+    """Copy the trained run, for tests that change it."""
+    return Path(shutil.copytree(trained, tmp_path / "run", symlinks=True))
+
+
+@pytest.fixture(scope="session")
+def contents() -> Callable[[Path], dict[str, Any]]:
+    """Read a whole run, to be compared with another: everything but the log and times."""
+
+    def read(folder: Path) -> dict[str, Any]:
+        paths = [path for path in folder.rglob("*") if path.is_symlink() or path.is_file()]
+        return {
+            str(path.relative_to(folder)): content(path)
+            for path in paths
+            if path.name != "train.log"
+        }
+
+    return read
+
+
+def content(path: Path) -> Any:
+    """Read a file, or where a link points."""
+    if path.is_symlink():
+        return path.readlink()
+    if path.suffix == ".json":
+        return timeless(json.loads(path.read_text()))
+    if path.suffix == ".jsonl":
+        return [timeless(json.loads(line)) for line in path.read_text().splitlines()]
+    return path.read_bytes()
+
+
+def timeless(value: Any) -> Any:
+    """Leave out, at every depth, what time told."""
+    if isinstance(value, dict):
+        return {key: timeless(each) for key, each in value.items() if key not in TIMES}
+    return value
