@@ -60,6 +60,8 @@ def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
         DataError: `path` exists and may not be replaced, or something cannot be written.
     """
     final = Path(path)
+    if final.name in ("", ".."):
+        raise DataError(f"cannot write {final}: give the folder by its name")
     if not replace and os.path.lexists(final):
         raise DataError(f"{final} exists already; choose another name or remove it")
     aside = beside(final)
@@ -77,6 +79,22 @@ def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
         raise cannot_write(final, error) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def refuse_foreign(folder: Path, mark: str, kind: str) -> None:
+    """Refuse to replace what is not of the same kind, such as a folder full of someone's texts.
+
+    Args:
+        mark: A file that a folder of this kind holds.
+        kind: What the folder is called.
+
+    Raises:
+        DataError: Something is there that is neither of this kind nor an empty folder.
+    """
+    if not os.path.lexists(folder) or (folder / mark).is_file():
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
+        raise DataError(f"{folder} exists and is no {kind}; choose another --output")
 
 
 def cannot_write(path: Path, error: OSError) -> DataError:
@@ -106,10 +124,18 @@ def sync_tree(folder: Path) -> None:
 
 
 def point(link: Path, target: Path) -> None:
-    """Make `link` a relative symbolic link to `target`, replacing an older one by rename."""
+    """Make `link` a relative symbolic link to `target`, replacing an older one by rename.
+
+    Raises:
+        DataError: It cannot be made.
+    """
     aside = beside(link)
-    aside.symlink_to(os.path.relpath(target, link.parent))
-    aside.replace(link)
+    try:
+        aside.symlink_to(os.path.relpath(target, link.parent))
+        aside.replace(link)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise cannot_write(link, error) from error
 
 
 def write_json(path: str | Path, value: object) -> None:

@@ -17,7 +17,7 @@ from nmt.corpus.encoded import EncodedCorpus
 from nmt.corpus.store import Array
 from nmt.errors import CheckpointError, ConfigError, DataError
 from nmt.experiment import Experiment, read_experiment
-from nmt.files import atomic_folder, sha256, write_json
+from nmt.files import atomic_folder, refuse_foreign, sha256, write_json
 from nmt.model.build import build_model
 from nmt.model.compute import Compute, prepare
 from nmt.model.contract import EncoderDecoder
@@ -29,6 +29,7 @@ from nmt.model.directory import (
     read_metadata,
     resolve,
 )
+from nmt.scoring.metrics import Score
 from nmt.scoring.tokenizers import refuse_unavailable
 from nmt.settings import load_table, save_table, to_table
 from nmt.text.lines import read_pairs
@@ -70,8 +71,8 @@ def train(start: Start) -> dict[str, Any]:
     Raises:
         NmtError: Whatever is wrong with settings or data, before anything runs.
     """
+    refuse_unready(start.experiment)
     experiment = with_parent(start)
-    refuse_unready(experiment)
     run = Run(start.output)
     manifest = make_manifest(experiment, start.parent)
     if not begins_afresh(run, manifest, start.existing):
@@ -104,6 +105,7 @@ def resume(folder: Path) -> dict[str, Any]:
     updates = run.updates()
     progress = Progress()
     if not updates and manifest["parent"]:
+        refuse_changed_parent(manifest, folder)
         bench.take_weights(Path(manifest["parent"]))
     if updates:
         progress = bench.restore(run.checkpoint(updates[-1]))
@@ -113,15 +115,30 @@ def resume(folder: Path) -> dict[str, Any]:
 
 
 def with_parent(start: Start) -> Experiment:
-    """Give a fine-tuned model the shape of its parent; dropout may differ."""
+    """Give a fine-tuned model the shape of its parent; dropout may differ.
+
+    Raises:
+        CheckpointError: There is no parent, or it was trained with other segmenters.
+    """
     if start.parent is None:
         return start.experiment
+    refuse_other_segmenters(start.parent, EncodedCorpus(start.experiment.data.train))
     table = load_table(resolve(start.parent) / "config.toml")
     parent, own = read_experiment(table), start.experiment
     model = dataclasses.replace(
         parent.model, dropout=own.model.dropout, ffn_dropout=own.model.ffn_dropout
     )
     return dataclasses.replace(own, model=model, attention=parent.attention)
+
+
+def refuse_other_segmenters(parent: Path, corpus: EncodedCorpus) -> None:
+    """Refuse a corpus that was encoded with other segmenters than a model knows."""
+    folder = resolve(parent)
+    if read_metadata(folder).get("segmenters") != corpus.record.segmenters:
+        raise CheckpointError(
+            f"{parent} was trained with another segmenter than {corpus.folder} was "
+            f"encoded with; encode with {folder}/source.model and target.model"
+        )
 
 
 def refuse_unready(experiment: Experiment) -> None:
@@ -139,7 +156,7 @@ def refuse_unready(experiment: Experiment) -> None:
 
 def make_manifest(experiment: Experiment, parent: Path | None) -> dict[str, Any]:
     """Describe what a run is made from: settings as asked for, inputs by hash, versions."""
-    data = experiment.data
+    data, threads = experiment.data, experiment.compute.threads or torch.get_num_threads()
     inputs = {"train": EncodedCorpus(data.train).record.content}
     for name in ("dev_source", "dev_target"):
         path = getattr(data, name)
@@ -154,7 +171,7 @@ def make_manifest(experiment: Experiment, parent: Path | None) -> dict[str, Any]
         "nmt": nmt.__version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "machine": f"{platform.machine()}, {threads} threads",
     }
 
 
@@ -172,10 +189,9 @@ def begins_afresh(run: Run, manifest: dict[str, Any], existing: str) -> bool:
     Raises:
         CheckpointError: A run is there and may neither be resumed nor replaced.
     """
-    if not run.folder.exists() or existing == "replace":
+    refuse_foreign(run.folder, "manifest.json", "run")
+    if existing == "replace" or not (run.folder / "manifest.json").is_file():
         return True
-    if not (run.folder / "manifest.json").is_file():
-        raise CheckpointError(f"{run.folder} exists and is no run; choose another --output")
     same = all(run.manifest()[key] == manifest[key] for key in ("requested", "inputs"))
     if existing == "auto":
         return not same
@@ -203,6 +219,15 @@ def refuse_changed_inputs(manifest: dict[str, Any], experiment: Experiment, fold
             )
 
 
+def refuse_changed_parent(manifest: dict[str, Any], folder: Path) -> None:
+    """Refuse to begin again from another parent than a run was started with."""
+    if sha256(resolve(manifest["parent"]) / WEIGHTS) != manifest["inputs"]["parent"]:
+        raise CheckpointError(
+            f"{manifest['parent']} has changed since {folder} was started from it, and {folder} "
+            "has no checkpoint yet; start another run"
+        )
+
+
 def with_planned_updates(experiment: Experiment, bench: "Workbench") -> Experiment:
     """Turn a budget of time into a number of updates, which is recorded."""
     config = experiment.training
@@ -215,18 +240,24 @@ def with_planned_updates(experiment: Experiment, bench: "Workbench") -> Experime
         "budget %s: %.0f ms an update, %.1f s a validation: %s updates",
         config.budget, speed.update * 1000, speed.validation, f"{updates:,}",
     )  # fmt: skip
-    torch.manual_seed(experiment.compute.seed)
     planned = dataclasses.replace(config, max_updates=updates)
     return dataclasses.replace(experiment, training=planned)
 
 
 @dataclass(frozen=True)
 class Workbench:
-    """Everything that a training needs, loaded."""
+    """Everything that a training needs, loaded.
+
+    Attributes:
+        compute: What updates run in.
+        translating: What `nmt translate` runs in unless told otherwise, which the scores of the
+            development set are to agree with.
+    """
 
     model: EncoderDecoder
     updater: Updater
     compute: Compute
+    translating: Compute
     segmenters: Segmenters
     stream: BatchStream
     dev_batches: list[Batch]
@@ -238,6 +269,9 @@ class Workbench:
         """Load data and build the model."""
         corpus = EncodedCorpus(experiment.data.train)
         segmenters = segmenters_of(corpus)
+        translating = prepare(
+            dataclasses.replace(experiment.compute, precision="auto"), training=False
+        )
         compute = prepare(experiment.compute, training=True)
         ends = boundaries(segmenters)
         refuse_overlong(corpus, experiment)
@@ -254,21 +288,13 @@ class Workbench:
             sources, targets = zip(*pairs, strict=True)
             validator = Validator(sources, targets, segmenters, experiment.search, experiment.score)
         batches = dev_batches(pairs, segmenters, experiment)
-        return cls(model, updater, compute, segmenters, stream, batches, validator, corpus)
+        return cls(
+            model, updater, compute, translating, segmenters, stream, batches, validator, corpus
+        )
 
     def take_weights(self, parent: Path) -> None:
-        """Start from another model's weights.
-
-        Raises:
-            CheckpointError: It was trained with other segmenters, or has another shape.
-        """
-        folder = resolve(parent)
-        if read_metadata(folder)["segmenters"] != self.segmenters.hashes():
-            raise CheckpointError(
-                f"{parent} was trained with another segmenter than {self.corpus.folder} was "
-                f"encoded with; encode with {folder}/source.model and target.model"
-            )
-        load_weights(self.model, folder / WEIGHTS)
+        """Start from another model's weights."""
+        load_weights(self.model, resolve(parent) / WEIGHTS)
 
     def restore(self, checkpoint: Path) -> Progress:
         """Put the state of a checkpoint back."""
@@ -276,16 +302,21 @@ class Workbench:
 
     def validate_once(self, model: EncoderDecoder) -> None:
         """Do what a validation does, to see how long it takes."""
-        if self.dev_batches and self.validator is not None:
+        if self.validator is not None:
             held_out_loss(model, self.dev_batches, self.compute)
-            self.validator(model, self.compute)
+            self.score(model)
+
+    def score(self, model: EncoderDecoder) -> dict[str, Score]:
+        """Translate and score the development set."""
+        assert self.validator is not None
+        return self.validator(model, self.translating)
 
     def train(self, run: Run, experiment: Experiment, progress: Progress) -> dict[str, Any]:
         """Run the loop, with its messages in the run's log as well."""
         materials = Materials(
             stream=self.stream,
             dev_batches=self.dev_batches,
-            validate=self.validator,
+            validate=self.score if self.validator else None,
             segmenters=self.segmenters,
             settings=to_table(experiment),
             corpus=self.corpus.record.content,

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from nmt.corpus.batches import pad, plan_batches
+from nmt.errors import CheckpointError
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
 from nmt.model.directory import Segmenters
@@ -80,6 +81,12 @@ class Translator:
                     number, len(sequence), room,
                 )  # fmt: skip
         found = self._search_all([sequence[:room] for sequence in ids])
+        for number, (sequence, hypotheses) in enumerate(zip(ids, found, strict=True), first_number):
+            if sequence and not hypotheses:
+                raise CheckpointError(
+                    f"line {number} has no translation of finite probability: the model's weights "
+                    "hold values that are not numbers"
+                )
         return [
             Translation(line, self._candidates(hypotheses))
             for line, hypotheses in zip(lines, found, strict=True)

@@ -1,6 +1,7 @@
 """A toy language pair, made once: texts, a joint segmenter, an encoded corpus, settings, a run."""
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -125,6 +126,21 @@ def trained(
 def run(tmp_path: Path, trained: Path) -> Path:
     """Copy the trained run, for tests that change it."""
     return Path(shutil.copytree(trained, tmp_path / "run", symlinks=True))
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for no disk; what a power cut would leave is nothing that a test could see."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy: Path, hasty: None) -> Path:
+    """Copy the toy pair to a folder and go there; all of toy.toml's paths are relative."""
+    shutil.copytree(toy, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "toy.toml").write_text(SETTINGS.format(folder="."))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

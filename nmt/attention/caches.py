@@ -5,6 +5,7 @@ B batch, G key/value heads, K head size, S source length.
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from nmt.attention.contract import Cache
@@ -28,9 +29,12 @@ class GrowingKeyValues(Cache):
     length: int
 
     @classmethod
-    def empty(cls, shape: tuple[int, int, int, int, int], like: Tensor) -> "GrowingKeyValues":
-        """Allocate (B, G, limit, beam, K) in the type and on the device of `like`."""
-        return cls(like.new_empty(shape), like.new_empty(shape), 0)
+    def empty(
+        cls, shape: tuple[int, int, int, int, int], dtype: torch.dtype, device: torch.device
+    ) -> "GrowingKeyValues":
+        """Allocate (B, G, limit, beam, K)."""
+        keys, values = (torch.empty(shape, dtype=dtype, device=device) for _ in range(2))
+        return cls(keys, values, 0)
 
     def append(self, key: Tensor, value: Tensor) -> "GrowingKeyValues":
         """Write one position, (B, G, beam, K)."""
@@ -49,7 +53,9 @@ class GrowingKeyValues(Cache):
 
     def select(self, sentences: Tensor) -> "GrowingKeyValues":
         """Keep some sentences; only what was written is copied."""
-        kept = GrowingKeyValues.empty((len(sentences), *self.keys.shape[1:]), self.keys)
+        kept = GrowingKeyValues.empty(
+            (len(sentences), *self.keys.shape[1:]), self.keys.dtype, self.keys.device
+        )
         written = slice(None, self.length)
         kept.keys[:, :, written] = self.keys[:, :, written].index_select(0, sentences)
         kept.values[:, :, written] = self.values[:, :, written].index_select(0, sentences)

@@ -39,5 +39,6 @@ def normalised(scores: Tensor, visible: Tensor | None) -> Tensor:
     exact = torch.promote_types(scores.dtype, torch.float32)  # float64 stays float64
     if visible is None:
         return scores.softmax(dim=-1, dtype=exact)
-    weights = scores.masked_fill(~visible, HIDDEN).softmax(dim=-1, dtype=exact)
+    hidden = max(HIDDEN, torch.finfo(scores.dtype).min)  # float16 ends at -65504
+    weights = scores.masked_fill(~visible, hidden).softmax(dim=-1, dtype=exact)
     return weights.masked_fill(~visible, 0.0)  # not nan_to_num: that would hide real faults

@@ -18,7 +18,7 @@ def fused(query: Tensor, key: Tensor, value: Tensor, layout: Layout) -> Tensor:
     """
     # `is_causal` is aligned to the top left, so it is only right when nothing precedes.
     causal = layout.causal and layout.offset == 0 and layout.num_queries == layout.num_keys
-    if causal and layout.key_lengths is None:
+    if causal and layout.key_lengths is None and layout.ancestry is None:
         return F.scaled_dot_product_attention(query, key, value, is_causal=True)
     visible = layout.visible()
     output = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)

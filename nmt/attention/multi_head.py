@@ -62,7 +62,7 @@ class MultiHeadAttention(Attention):
         weight = self.output.weight
         head_size = weight.size(0) // self.num_heads
         shape = (batch_size, self.num_heads, limit, beam, head_size)
-        return GrowingKeyValues.empty(shape, weight)
+        return GrowingKeyValues.empty(shape, working_type(weight), weight.device)
 
     def remember(self, memory: Tensor) -> FixedKeyValues:
         """Project the source once for all steps and hypotheses."""
@@ -80,6 +80,7 @@ class MultiHeadAttention(Attention):
                 cache = self.remember(memory)
             assert isinstance(cache, FixedKeyValues)
             return queries, cache.keys, cache.values, cache
+        assert memory is query, "self-attention attends to its own input"
         queries, keys, values = self._heads(self.query_key_value(query), 3)
         if cache is None:
             return queries, keys, values, None
@@ -91,6 +92,13 @@ class MultiHeadAttention(Attention):
         """Cut (B, T, count * D) into `count` tensors of (B, H, T, K)."""
         split = packed.view(*packed.shape[:2], count, self.num_heads, -1)  # (B, T, count, H, K)
         return tuple(split.permute(2, 0, 3, 1, 4).unbind(0))
+
+
+def working_type(weight: Tensor) -> torch.dtype:
+    """Give the type that keys come in: autocast's where it is on."""
+    device = weight.device.type
+    on = torch.is_autocast_enabled(device)
+    return torch.get_autocast_dtype(device) if on else weight.dtype
 
 
 def packed_linear(model_size: int, count: int) -> nn.Linear:

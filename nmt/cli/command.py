@@ -1,5 +1,6 @@
 """What all commands share: help with an example, common options, messages, exit status."""
 
+import errno
 import functools
 import logging
 import os
@@ -13,6 +14,10 @@ import click
 from nmt.errors import NmtError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+REFUSALS = {  # of the machine; never a fault of ours
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO,
+}  # fmt: skip
 
 
 class NmtCommand(click.Command):
@@ -45,10 +50,19 @@ def report(error: BaseException) -> int:
         click.echo("nmt: interrupted", err=True)
         return 128 + signal.SIGINT
     if isinstance(error, BrokenPipeError):
-        # Python flushes standard output once more at exit; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        close_output()
         return 128 + signal.SIGPIPE
+    if isinstance(error, OSError) and error.errno in REFUSALS:
+        click.echo(f"nmt: {error.filename or 'standard output'}: {error.strerror}", err=True)
+        if error.filename is None:
+            close_output()
+        return 1
     raise error
+
+
+def close_output() -> None:
+    """Let what Python writes to standard output at its exit, once more, go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def verbosity_options(function: Function) -> Function:

@@ -50,13 +50,17 @@ def encode(
     """
     from nmt.corpus.encode import encode_corpus
     from nmt.experiment import section
+    from nmt.files import refuse_foreign
     from nmt.text.segmenter import Segmenter
 
+    config = section(EncodeConfig, table)
+    refuse_foreign(Path(output), "corpus.json", "encoded corpus")
     segmenters = [Segmenter.load(model)]
     if target or tsv:
         segmenters.append(Segmenter.load(target_model) if target_model else segmenters[0])
-    rows = tqdm(read_rows(source, target, tsv), "encode", unit=" lines", disable=None)
-    record = encode_corpus(rows, segmenters, Path(output), section(EncodeConfig, table))
+    quiet = None if log.isEnabledFor(logging.INFO) else True  # None: only at a terminal
+    rows = tqdm(read_rows(source, target, tsv), "encode", unit=" lines", disable=quiet)
+    record = encode_corpus(rows, segmenters, Path(output), config)
     report_record(record, output)
 
 

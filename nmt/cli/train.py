@@ -72,8 +72,10 @@ def train(
 
 
 def report(summary: Table, output: str) -> None:
-    """Say where the model is and how good."""
+    """Say where the model is and, if there is a development set, how good."""
+    value = summary["value"]
+    score = "" if value is None else f": dev {summary['metric']} {value:.4g}"
     log.info(
-        "%s/best is %s after %s updates: dev %s %.4g",
-        output, summary["best"], f"{summary['update']:,}", summary["metric"], summary["value"],
+        "%s/best is %s after %s updates%s",
+        output, summary["best"], f"{summary['update']:,}", score,
     )  # fmt: skip

@@ -1,7 +1,10 @@
 """The command `nmt translate`."""
 
 import json
+import logging
 from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,10 +14,12 @@ from nmt.cli.command import NmtCommand, verbosity_options
 from nmt.cli.options import config_options, setting_options
 from nmt.model.compute import ComputeConfig
 from nmt.search.config import SearchConfig
-from nmt.settings import Table
+from nmt.settings import Table, load_table
 
 if TYPE_CHECKING:
     from nmt.translate import Translation, Translator
+
+log = logging.getLogger(__name__)
 
 
 @click.command(
@@ -50,50 +55,70 @@ def translate(model: str, text: str, output: str, style: str, table: Table) -> N
     """
     from nmt.text.lines import encode_line, open_output
 
-    translator = load(model, table)
+    translator, nbest = load(model, table)
     with open_output(output) as stream:
         for number, translation in enumerate(translations(translator, text), start=1):
-            for line in shown(translation, style, number):
+            for line in shown(translation, style, number, nbest):
                 stream.write(encode_line(line))
             if output == "-":
                 stream.flush()
 
 
-def load(model: str, table: Table) -> "Translator":
-    """Load a model with its own search settings, overridden by what was asked for."""
+def load(model: str, table: Table) -> tuple["Translator", int]:
+    """Load a model with its own search settings, overridden by what was asked for.
+
+    Returns:
+        What translates, and how many translations of a line are wanted.
+    """
     from nmt.experiment import read_experiment
     from nmt.model.compute import prepare
-    from nmt.model.directory import load_package
+    from nmt.model.directory import load_package, resolve
     from nmt.translate import Translator
 
-    read_experiment(table)  # refuses what is unknown before the model takes time to load
-    package = load_package(model)
-    search = {**package.settings.get("search", {}), **table.get("search", {})}
+    own, given = load_table(resolve(model) / "config.toml"), table.get("search", {})
+    search = {**own.get("search", {}), **given} if isinstance(given, dict) else given
     asked = read_experiment({**table, "search": search})
+    package = load_package(model)
     compute = prepare(asked.compute, training=False)
     network = package.model.to(compute.device)
-    return Translator(network, package.segmenters, asked.search, compute)
+    return Translator(network, package.segmenters, asked.search, compute), asked.search.nbest
 
 
 def translations(translator: "Translator", text: str) -> Iterator["Translation"]:
-    """Translate lines as they arrive."""
-    from nmt.text.arrival import arriving
-    from nmt.text.lines import read_lines
-    from nmt.translate import LINES_AT_ONCE
-
+    """Translate lines, with progress."""
     done = 0
-    with tqdm(desc="translate", unit=" lines", disable=None) as bar:
-        for lines in arriving(read_lines(text), LINES_AT_ONCE):
+    quiet = None if log.isEnabledFor(logging.INFO) else True  # None: only at a terminal
+    with tqdm(desc="translate", unit=" lines", disable=quiet) as bar:
+        for lines in groups(text):
             yield from translator.translate_together(lines, done + 1)
             done += len(lines)
             bar.update(len(lines))
 
 
-def shown(translation: "Translation", style: str, number: int) -> list[str]:
-    """Spell a translation, one line for each of its candidates, or one object."""
+def groups(text: str) -> Iterator[list[str]]:
+    """Group lines: those of a file by number alone, so that batches depend on no clock; others
+    as they arrive.
+    """
+    from nmt.text.arrival import arriving
+    from nmt.text.lines import read_lines
+    from nmt.translate import LINES_AT_ONCE
+
+    lines = read_lines(text)
+    if not Path(text).is_file():
+        yield from arriving(lines, LINES_AT_ONCE)
+    while group := list(islice(lines, LINES_AT_ONCE)):
+        yield group
+
+
+def shown(translation: "Translation", style: str, number: int, nbest: int) -> list[str]:
+    """Spell a translation, one line for each of its candidates, or one object.
+
+    As text, a line with fewer candidates than were asked for, such as an empty one, is filled
+    up, so that the n-th line of the output is known to be of the n-th line of the input.
+    """
     candidates = translation.candidates
     if style == "text":
-        return [each.text for each in candidates]
+        return [each.text for each in candidates] + [""] * (nbest - len(candidates))
     if style == "tsv":
         return [f"{number}\t{each.score:.6f}\t{each.text}" for each in candidates]
     best = [{"text": c.text, "score": c.score, "log_prob": c.log_prob} for c in candidates]

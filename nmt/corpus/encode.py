@@ -15,6 +15,7 @@ from nmt.corpus.encoded import FORMAT, SIDES, CorpusRecord
 from nmt.corpus.store import RaggedWriter
 from nmt.errors import DataError
 from nmt.files import atomic_folder, write_json
+from nmt.text.clean import ESCAPES
 from nmt.text.segmenter import Segmenter
 
 MAX_LINE_BYTES = 1_000_000
@@ -94,7 +95,7 @@ def drop_reason(row: Row, ids: list[list[int]], config: EncodeConfig) -> str | N
 
 
 class Writer:
-    """Write kept lines to the folder's files and dropped ones to `dropped.tsv`."""
+    """Write kept lines to the folder's files, dropped ones to `dropped.tsv`, spelt as in clean."""
 
     def __init__(self, folder: Path, sides: tuple[str, ...], segmenters: list[Segmenter]) -> None:
         self.lines = 0
@@ -126,7 +127,8 @@ class Writer:
         """Write one line where it belongs."""
         if reason:
             self.dropped[reason] += 1
-            self._reasons.write("\t".join([str(number), reason, *row]) + "\n")
+            texts = (text.translate(ESCAPES) for text in row)
+            self._reasons.write("\t".join([str(number), reason, *texts]) + "\n")
             return
         self.lines += 1
         for side, line, sequence in zip(self._files, row, ids, strict=True):

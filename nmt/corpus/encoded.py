@@ -57,7 +57,7 @@ class EncodedCorpus:
             side: Ragged(self.folder, f"{side}.text", "uint8") for side in self.record.sides
         }
         for side in self.record.sides:
-            if len(self.ids[side]) != self.record.lines:
+            if {len(self.ids[side]), len(self._text[side])} != {self.record.lines}:
                 raise DataError(f"{self.folder}: {side} is incomplete; encode the corpus again")
 
     def __len__(self) -> int:

@@ -68,11 +68,12 @@ def map_file(path: Path, dtype: str) -> Array:
     """Map a file of numbers; an empty file is an empty array.
 
     Raises:
-        DataError: The file is missing.
+        DataError: The file is missing, or not of such numbers.
     """
     try:
         if path.stat().st_size == 0:
             return np.empty(0, dtype)
         return np.memmap(path, dtype=dtype, mode="r")
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read {path}: {error}; encode the corpus again") from None
+    except (OSError, ValueError, TypeError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise DataError(f"cannot read {path}: {reason}; encode the corpus again") from None

@@ -32,6 +32,11 @@ class ComputeConfig:
     threads: int = setting(0, "Processor threads; 0 is one for each core.")
     seed: int = setting(1, "Start of every random sequence.")
 
+    def __post_init__(self) -> None:
+        for name in ("threads", "seed"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"compute.{name} must be 0 or more, not {getattr(self, name)}")
+
 
 @dataclass(frozen=True)
 class Compute:
@@ -53,12 +58,10 @@ def prepare(config: ComputeConfig, *, training: bool) -> Compute:
     """Set threads and seed, and decide device and precision.
 
     Raises:
-        ConfigError: The device does not exist here, or the number of threads makes no sense.
+        ConfigError: The device does not exist here.
     """
     import torch
 
-    if config.threads < 0:
-        raise ConfigError(f"compute.threads must be 0 or more, not {config.threads}")
     if config.threads:
         torch.set_num_threads(config.threads)
     keep_freed_memory()

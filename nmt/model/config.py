@@ -47,6 +47,10 @@ class ModelConfig:
                 f"model.num_heads = {self.num_heads} does not divide "
                 f"model.model_size = {self.model_size}"
             )
+        if self.max_length < 2:
+            raise ConfigError(
+                f"model.max_length must be at least 2, a piece and its end, not {self.max_length}"
+            )
         if self.model_size % 2:
             raise ConfigError(f"model.model_size must be even, not {self.model_size}")
 
@@ -77,6 +81,6 @@ def with_preset(table: Mapping[str, Any]) -> dict[str, Any]:
         ConfigError: No preset has that name.
     """
     name = table.get("preset", ModelConfig().preset)
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise ConfigError(f"model.preset: no preset {name!r}; {nearest(str(name), PRESETS)}")
     return {"preset": name, **PRESETS[name], **table}

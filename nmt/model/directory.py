@@ -19,7 +19,7 @@ from torch import Tensor
 
 import nmt
 from nmt.attention.config import AttentionSections
-from nmt.errors import CheckpointError, DataError
+from nmt.errors import CheckpointError, ConfigError, DataError
 from nmt.files import read_json, write_json
 from nmt.model.build import build_model
 from nmt.model.card import model_card
@@ -145,12 +145,20 @@ def load_package(path: str | Path) -> Package:
     metadata = read_metadata(folder)
     settings = load_table(folder / "config.toml")
     segmenters = load_segmenters(folder, metadata)
+    try:
+        model = model_of(settings, segmenters)
+    except ConfigError as error:
+        raise CheckpointError(f"{folder / 'config.toml'}: {error}") from None
+    load_weights(model, folder / WEIGHTS)
+    return Package(model.eval(), segmenters, settings, metadata)
+
+
+def model_of(settings: Table, segmenters: Segmenters) -> EncoderDecoder:
+    """Make the model that settings describe, with fresh weights."""
     config = build(ModelConfig, with_preset(settings.get("model", {})), "model")
     attention = build(AttentionSections, settings.get("attention", {}), "attention")
     sizes = segmenters.source.vocab_size, segmenters.target.vocab_size
-    model = build_model(config, attention, *sizes)
-    load_weights(model, folder / WEIGHTS)
-    return Package(model.eval(), segmenters, settings, metadata)
+    return build_model(config, attention, *sizes)
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
@@ -168,11 +176,11 @@ def read_metadata(folder: Path) -> dict[str, Any]:
 
 def load_segmenters(folder: Path, metadata: Mapping[str, Any]) -> Segmenters:
     """Load both segmenters and check that they are those that the model was trained with."""
-    loaded = {}
+    loaded, hashes = {}, metadata.get("segmenters", {})
     for side in ("source", "target"):
         path = folder / f"{side}.model"
         loaded[side] = Segmenter.load(path)
-        if loaded[side].sha256 != metadata["segmenters"][side]:
+        if loaded[side].sha256 != hashes.get(side):
             raise CheckpointError(
                 f"{path} is not the segmenter that this model was trained with "
                 f"(its hash differs from metadata.json); put the original back"

@@ -13,7 +13,7 @@ LEVELS = 256
 
 def kept(shape: torch.Size, share: float, like: Tensor) -> Tensor:
     """Draw a mask: zero with probability `share`, else what makes the expected value one."""
-    threshold = round(share * LEVELS)
+    threshold = min(round(share * LEVELS), LEVELS - 1)  # something must stay to be scaled
     count = shape.numel()
     words = torch.empty((count + 7) // 8, dtype=torch.int64, device=like.device)
     words.random_(-(2**63), None)

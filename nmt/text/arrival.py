@@ -1,10 +1,9 @@
 """Lines as they arrive: many at once from a file, at once from a person or a program."""
 
 import queue
+import sys
 import threading
 from collections.abc import Iterable, Iterator
-
-from nmt.errors import NmtError
 
 PAUSE_SECONDS = 0.02  # without a line for so long, what has come is handed on
 
@@ -15,10 +14,13 @@ def arriving(lines: Iterable[str], most: int) -> Iterator[list[str]]:
     """Group lines by arrival, at most so many at once; nothing waits for a line to come.
 
     Raises:
-        NmtError: Whatever reading raises, after the lines before it were handed on.
+        Exception: Whatever reading raises, after the lines before it were handed on.
     """
     waiting: queue.Queue[Item] = queue.Queue(maxsize=2 * most)
-    threading.Thread(target=fill, args=(waiting, lines), daemon=True).start()
+    # Python aborts if standard input is freed at its end while a thread waits for a line of it;
+    # a thread that was given it keeps it.
+    given = (waiting, lines, sys.stdin)
+    threading.Thread(target=fill, args=given, daemon=True).start()
     while True:
         group, last = take(waiting, most)
         if group:
@@ -29,12 +31,12 @@ def arriving(lines: Iterable[str], most: int) -> Iterator[list[str]]:
             return
 
 
-def fill(waiting: "queue.Queue[Item]", lines: Iterable[str]) -> None:
+def fill(waiting: "queue.Queue[Item]", lines: Iterable[str], _kept: object) -> None:
     """Read lines into the queue; then an error, or None at the end."""
     try:
         for line in lines:
             waiting.put(line)
-    except (NmtError, OSError) as error:
+    except BaseException as error:  # whatever it is, the reader of the queue must not wait on
         waiting.put(error)
         return
     waiting.put(None)

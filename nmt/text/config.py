@@ -34,6 +34,8 @@ class SegmentConfig:
     seed: int = setting(1, "Chooses the lines that are sampled from a larger text.")
 
     def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ConfigError(f"segment.seed must be 0 or more, not {self.seed}")
         if self.vocab_size < 8:
             raise ConfigError(f"segment.vocab_size must be at least 8, not {self.vocab_size}")
         if not 0.9 <= self.character_coverage <= 1.0:
@@ -136,7 +138,7 @@ class SplitConfig:
     seed: int = setting(1, "Chooses the pairs that are set apart.")
 
     def __post_init__(self) -> None:
-        for name in ("dev", "test"):
+        for name in ("dev", "test", "seed"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"split.{name} must be 0 or more, not {getattr(self, name)}")
         if not self.dev + self.test:

@@ -12,7 +12,7 @@ from nmt.errors import CheckpointError
 from nmt.files import read_json, write_json
 from nmt.model.directory import WEIGHTS, load_tensors, load_weights, save_tensors
 from nmt.training.optimizer import optimizer_tensors, restore_optimizer
-from nmt.training.update import Updater
+from nmt.training.update import Totals, Updater
 
 
 @dataclass
@@ -23,21 +23,23 @@ class Progress:
         update: Updates done.
         position: Of the next batch.
         best_update: The update of the best checkpoint; 0 before the first validation.
-        best_value: What it scored on the metric that chooses.
+        best_value: What it scored on the metric that chooses; None without a development set.
         stale: Validations in a row without a new best.
         seconds: Time spent, validation and saving included, over all resumptions.
         tokens: Target tokens seen.
         validated: Updates at which a validation took place.
+        totals: What the next line of the log will tell of.
     """
 
     update: int = 0
     position: Position = field(default_factory=Position)
     best_update: int = 0
-    best_value: float = 0.0
+    best_value: float | None = None
     stale: int = 0
     seconds: float = 0.0
     tokens: int = 0
     validated: list[int] = field(default_factory=list)
+    totals: Totals = field(default_factory=Totals)
 
 
 def save_state(folder: Path, updater: Updater, progress: Progress) -> None:
@@ -64,7 +66,8 @@ def load_state(folder: Path, updater: Updater) -> Progress:
     restore_random(load_tensors(state / "random.safetensors"))
     try:
         table: dict[str, Any] = read_json(state / "progress.json")
-        return Progress(**{**table, "position": Position(**table["position"])})
+        position, totals = Position(**table["position"]), Totals(**table["totals"])
+        return Progress(**{**table, "position": position, "totals": totals})
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{state / 'progress.json'} is damaged: {error}") from None
 

@@ -56,12 +56,12 @@ class TrainingConfig:
             if getattr(self, name) < 1:
                 raise ConfigError(f"training.{name} must be at least 1, not {getattr(self, name)}")
         for name in ("warmup", "patience", "average", "weight_decay", "clip_norm"):
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:  # refuses nan too
                 raise ConfigError(f"training.{name} must be 0 or more, not {getattr(self, name)}")
         for name in ("label_smoothing", "beta1", "beta2"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ConfigError(f"training.{name} must lie in [0, 1), not {getattr(self, name)}")
-        if self.learning_rate <= 0:
+        if not self.learning_rate > 0:
             raise ConfigError(f"training.learning_rate must be above 0, not {self.learning_rate}")
         if self.average > self.keep:
             raise ConfigError(

@@ -12,7 +12,6 @@ import torch
 
 from nmt.corpus.batches import Batch, BatchStream
 from nmt.errors import Interrupted
-from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
 from nmt.model.directory import Package, Segmenters, copy_weights, save_package
 from nmt.settings import Table
@@ -44,7 +43,8 @@ class NamedScore(Protocol):
         """Give what it depends on."""
 
 
-Validate = Callable[[EncoderDecoder, Compute], Mapping[str, NamedScore]]
+Scores = Mapping[str, Mapping[str, Any]]  # as in metadata.json: value, and perhaps signature
+Validate = Callable[[EncoderDecoder], Mapping[str, NamedScore]]
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,7 @@ class Trainer:
         self.run, self.updater, self.config = run, updater, config
         self.materials, self.progress = materials, progress
         self._rate = make_schedule(config)
-        self._totals = Totals()
         self._clock = time.monotonic()
-        self._update_seconds = 0.0  # since the last line of the log, validation left out
 
     def train(self) -> dict[str, Any]:
         """Train to the end and return a summary.
@@ -96,19 +94,23 @@ class Trainer:
         """
         batches = self.materials.stream.from_position(self.progress.position)
         self.updater.model.train()
+        if self.progress.update:
+            self.point_links()
         with (
             StopRequest() as stop,
             ProgressBar(self.config.max_updates, self.progress.update) as bar,
         ):
             while not self._is_over():
                 self._one_update(list(islice(batches, self.config.accumulate)))
-                bar.advance(self.progress.tokens, self._totals)
+                bar.advance(self.progress.tokens, self.progress.totals)
                 if self._is_due(self.config.log_every):
                     self._log(bar)
                 if self._is_due(self.config.validate_every) or self._is_over():
                     self._validate_and_save()
                 if stop.signal_number is not None:
                     self._leave(stop.signal_number)
+        if self.progress.update not in self.progress.validated:  # stopped as its time ran out
+            self._validate_and_save()
         return self._finish()
 
     def _is_over(self) -> bool:
@@ -124,11 +126,11 @@ class Trainer:
 
     def _one_update(self, batches: Sequence[tuple[Batch, Any]]) -> None:
         set_rate(self.updater.optimizer, self._rate(self.progress.update + 1))
-        self.updater.update([batch for batch, _ in batches], self._totals)
+        self.updater.update([batch for batch, _ in batches], self.progress.totals)
         self.progress.update += 1
         self.progress.position = batches[-1][1]
         self.progress.tokens += sum(batch.tokens for batch, _ in batches)
-        self._update_seconds += self._lap()
+        self.progress.totals.seconds += self._lap()
 
     def _lap(self) -> float:
         """Add the time since the last call to the run's, and return it."""
@@ -138,7 +140,7 @@ class Trainer:
         return lap
 
     def _log(self, bar: ProgressBar) -> None:
-        totals = self._totals
+        totals = self.progress.totals
         values = {
             "update": self.progress.update,
             "epoch": self.progress.position.epoch,
@@ -147,12 +149,12 @@ class Trainer:
             "accuracy": totals.correct / totals.tokens,
             "gradient_norm": totals.gradient / totals.updates,
             "learning_rate": self._rate(self.progress.update),
-            "tokens_per_second": totals.tokens / self._update_seconds,
+            "tokens_per_second": totals.tokens / totals.seconds,
             "seconds": self.progress.seconds,
         }
         self.run.record("train", values)
         bar.say(values)
-        self._totals, self._update_seconds = Totals(), 0.0
+        self.progress.totals = Totals()
 
     def _validate_and_save(self) -> None:
         update = self.progress.update
@@ -161,12 +163,13 @@ class Trainer:
         better = self._is_better(scores)
         if better:
             self.progress.best_update = update
-            self.progress.best_value = scores[self._metric()]["value"]
+            self.progress.best_value = self._value(scores)
         self.progress.stale = 0 if better else self.progress.stale + 1
         seconds = self._lap()
-        values = {name: score["value"] for name, score in scores.items()}
-        self.run.record("validation", {"update": update, **values, "seconds": seconds})
-        log.info("validation at update %s: %s", f"{update:,}", spelled(values))
+        if scores:
+            values = {name: score["value"] for name, score in scores.items()}
+            self.run.record("validation", {"update": update, **values, "seconds": seconds})
+            log.info("validation at update %s: %s", f"{update:,}", spelled(values))
         self._save(scores)
 
     def _measure(self) -> dict[str, dict[str, Any]]:
@@ -177,7 +180,7 @@ class Trainer:
         model.eval()
         with torch.random.fork_rng():
             losses = held_out_loss(model, self.materials.dev_batches, compute)
-            scored = self.materials.validate(model, compute) if self.materials.validate else {}
+            scored = self.materials.validate(model) if self.materials.validate else {}
         model.train()
         plain = {name: {"value": value} for name, value in losses.items()}
         signed = {
@@ -189,12 +192,16 @@ class Trainer:
     def _metric(self) -> str:
         return self.config.best_metric
 
-    def _is_better(self, scores: Mapping[str, Mapping[str, Any]]) -> bool:
+    def _value(self, scores: Scores) -> float | None:
+        """Give what chooses the best; None without a development set."""
+        return scores[self._metric()]["value"] if scores else None
+
+    def _is_better(self, scores: Scores) -> bool:
         """Tell whether these scores beat the best; without a development set the latest does."""
-        if self.progress.best_update == 0 or self._metric() not in scores:
+        value, best = self._value(scores), self.progress.best_value
+        if value is None or best is None:
             return True
-        value, best = scores[self._metric()]["value"], self.progress.best_value
-        return bool(value < best if self._metric() in LOWER_IS_BETTER else value > best)
+        return value < best if self._metric() in LOWER_IS_BETTER else value > best
 
     def _save(self, scores: Mapping[str, Any]) -> None:
         """Write a checkpoint, point the links to it, and remove old ones."""
@@ -218,7 +225,7 @@ class Trainer:
     def point_links(self) -> None:
         """Point `last` and `best` where progress says; a kill may have come between."""
         self.run.link("last", self.run.checkpoint(self.progress.update))
-        if self.progress.best_update:
+        if self.progress.best_update:  # interrupted before its first validation, a run has no best
             self.run.link("best", self.run.checkpoint(self.progress.best_update))
 
     def _prune(self) -> None:
@@ -243,20 +250,21 @@ class Trainer:
         """Average the last checkpoints, keep the best model of all, and say that it is over."""
         folders = self._to_average()
         averaged = len(folders) > 1 and self._try_average(folders)
+        self._lap()
         summary = {
             "update": self.progress.update,
             "best": AVERAGE if averaged else f"update-{self.progress.best_update}",
             "metric": self._metric(),
             "value": self.progress.best_value,
             "tokens": self.progress.tokens,
-            "seconds": self.progress.seconds + self._lap(),
+            "seconds": self.progress.seconds,
         }
         self.run.finish(summary)
         return summary
 
     def _to_average(self) -> list[Path]:
-        if self.config.average < 2:
-            return []
+        if self.config.average < 2 or not self.materials.dev_batches:
+            return []  # without a development set nothing tells whether an average is better
         return [
             self.run.checkpoint(each) for each in self.progress.validated[-self.config.average :]
         ]
@@ -271,8 +279,7 @@ class Trainer:
         log.info("average of %d checkpoints: %s", len(folders), spelled(values))
         if not self._is_better(scores):
             return False
-        if self._metric() in scores:
-            self.progress.best_value = scores[self._metric()]["value"]
+        self.progress.best_value = self._value(scores)
         with self.run.new_checkpoint(AVERAGE) as folder:
             save_package(folder, self._package(scores))
         self.run.link("best", self.run.checkpoints / AVERAGE)

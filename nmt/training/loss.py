@@ -44,6 +44,8 @@ def smoothed_loss(states: Tensor, weight: Tensor, ids: Tensor, smoothing: float)
 
     Source: Szegedy et al. (2016), https://arxiv.org/abs/1512.00567, section 7.
     """
+    if not torch.is_grad_enabled():  # of which the function itself is not told
+        states, weight = states.detach(), weight.detach()
     loss, nll, correct = ChunkedCrossEntropy.apply(states, weight, ids, smoothing)  # type: ignore[no-untyped-call]
     return LossSums(loss, nll, correct, ids.numel())
 
@@ -81,12 +83,8 @@ class ChunkedCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor | None, Tensor | None, None, None]:
         """Scale the gradients that the forward pass made."""
         state_grad, weight_grad = ctx.saved_tensors
-        return (
-            state_grad * grad.to(state_grad.dtype),
-            weight_grad * grad.to(weight_grad.dtype),
-            None,
-            None,
-        )
+        # A product with a number keeps the tensor's type and is exact inside.
+        return state_grad * grad, weight_grad * grad, None, None
 
 
 def wide(dtype: torch.dtype) -> torch.dtype:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.errors import CheckpointError
-from nmt.files import atomic_folder, atomic_write, point, read_json, write_json
+from nmt.files import atomic_folder, atomic_write, cannot_write, point, read_json, write_json
 
 CHECKPOINT = re.compile(r"update-(\d+)")
 
@@ -62,12 +62,19 @@ class Run:
                 shutil.rmtree(path, ignore_errors=True)
 
     def record(self, event: str, values: dict[str, Any]) -> None:
-        """Add a line to metrics.jsonl."""
-        with self.metrics.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"event": event, **values}) + "\n")
+        """Add a line to metrics.jsonl.
+
+        Raises:
+            DataError: The disk is full, or refuses.
+        """
+        try:
+            with self.metrics.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps({"event": event, **values}) + "\n")
+        except OSError as error:
+            raise cannot_write(self.metrics, error) from error
 
     def forget_after(self, update: int) -> None:
-        """Drop the lines of metrics.jsonl about updates that are done again after a kill."""
+        """Drop the lines of metrics.jsonl about what is done again after a kill."""
         if not self.metrics.is_file():
             return
         lines = self.metrics.read_text(encoding="utf-8").split("\n")
@@ -102,8 +109,9 @@ class Run:
 
 
 def is_until(line: str, update: int) -> bool:
-    """Tell whether a line of metrics.jsonl is whole and of an update up to this one."""
+    """Tell whether a line of metrics.jsonl is whole and came before this update's checkpoint."""
     try:
-        return bool(json.loads(line)["update"] <= update)
+        entry = json.loads(line)
+        return bool(entry["update"] <= update and entry["event"] != "average")  # that comes after
     except (ValueError, KeyError, TypeError):
         return False  # empty, or cut short by a kill

@@ -15,8 +15,9 @@ class StopRequest:
 
     def __enter__(self) -> Self:
         self._before = {number: signal.getsignal(number) for number in SIGNALS}
-        for number in SIGNALS:
-            signal.signal(number, self._note)
+        for number, handler in self._before.items():
+            if handler is not signal.SIG_IGN:  # as for a job in the background of a script
+                signal.signal(number, self._note)
         return self
 
     def __exit__(

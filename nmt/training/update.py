@@ -20,7 +20,7 @@ from nmt.training.loss import LossSums, smoothed_loss
 
 @dataclass
 class Totals:
-    """Sums over target tokens since the last line of the log."""
+    """Sums since the last line of the log: over target tokens, and of updates and their time."""
 
     loss: float = 0.0
     nll: float = 0.0
@@ -28,6 +28,7 @@ class Totals:
     tokens: int = 0
     updates: int = 0
     gradient: float = 0.0
+    seconds: float = 0.0
 
     def add(self, sums: LossSums) -> None:
         """Add a batch."""

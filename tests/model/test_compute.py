@@ -1,0 +1,43 @@
+"""Where and how precisely a model computes is decided once, and refused where it makes no sense."""
+
+import pytest
+import torch
+
+from nmt.errors import ConfigError
+from nmt.model.compute import ComputeConfig, has_fast_bf16, prepare
+
+
+@pytest.mark.parametrize("name", ["threads", "seed"])
+def test_numbers_below_zero_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"compute.{name} must be 0 or more, not -1"):
+        ComputeConfig(**{name: -1})
+
+
+@pytest.mark.parametrize("name", ["gpu", "cpu:x"])
+def test_a_device_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="must be auto, cpu, cuda or cuda:N"):
+        prepare(ComputeConfig(device=name), training=True)
+
+
+def test_the_same_seed_gives_the_same_numbers() -> None:
+    drawn = []
+    for _ in range(2):
+        prepare(ComputeConfig(device="cpu", seed=7), training=True)
+        drawn.append(torch.rand(3))
+    assert drawn[0].equal(drawn[1])
+
+
+@pytest.mark.parametrize(
+    ("precision", "training", "expected"),
+    [("fp32", True, False), ("bf16", True, True), ("bf16", False, True), ("auto", False, False)],
+)
+def test_precision_is_what_was_asked_for(precision: str, training: bool, expected: bool) -> None:
+    compute = prepare(ComputeConfig(device="cpu", precision=precision), training=training)
+    assert (compute.dtype == torch.bfloat16) == expected
+    with compute.autocast():
+        assert torch.is_autocast_enabled("cpu") == expected
+
+
+def test_training_takes_bf16_by_itself_exactly_where_it_is_fast() -> None:
+    compute = prepare(ComputeConfig(device="cpu"), training=True)
+    assert (compute.dtype == torch.bfloat16) == has_fast_bf16(torch.device("cpu"))

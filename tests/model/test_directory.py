@@ -1,0 +1,372 @@
+"""A model directory gives back what was packed, and says what is wrong with it."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import nmt
+from nmt.attention.config import AttentionSections
+from nmt.errors import CheckpointError, ConfigError, DataError, NmtError
+from nmt.files import read_json, write_json
+from nmt.model.build import build_model
+from nmt.model.config import ModelConfig, with_preset
+from nmt.model.contract import EncoderDecoder
+from nmt.model.directory import (
+    Package,
+    Segmenters,
+    count_parameters,
+    load_package,
+    resolve,
+    save_package,
+    save_tensors,
+    weights_of,
+)
+from nmt.settings import Table, build, load_table, save_table
+from nmt.text.config import SegmentConfig
+from nmt.text.learning import learn_segmenter
+from nmt.text.segmenter import Segmenter
+
+MODEL = {
+    "preset": "transformer-tiny",
+    "encoder_layers": 2,
+    "decoder_layers": 1,
+    "model_size": 8,
+    "ffn_size": 12,
+    "num_heads": 2,
+    "max_length": 12,
+}
+METADATA = {"update": 7, "corpus": "abc", "dev": {"bleu": {"value": 12.3456, "signature": "s|1"}}}
+
+
+def learn(folder: Path, vocab_size: int) -> Segmenter:
+    """Learn a segmenter of so many pieces."""
+    config = SegmentConfig(kind="bpe", vocab_size=vocab_size, byte_fallback=False)
+    lines = ["the quick brown fox jumps over the lazy dog", "the other fox sat there"]
+    return learn_segmenter(lines, folder / "small.model", config)
+
+
+@pytest.fixture(scope="session")
+def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Segmenter:
+    return learn(tmp_path_factory.mktemp("segmenter"), 36)
+
+
+@pytest.fixture(scope="session")
+def other_segmenter(tmp_path_factory: pytest.TempPathFactory) -> Segmenter:
+    return learn(tmp_path_factory.mktemp("segmenter"), 34)
+
+
+Pack = Callable[..., Package]
+
+
+@pytest.fixture(scope="session")
+def pack(segmenter: Segmenter) -> Pack:
+    """Make a package of a small model with fresh weights."""
+
+    def make(target: Segmenter = segmenter, **settings: Any) -> Package:
+        table: Table = {"model": {**MODEL, **settings}, "search": {"beam": 3}}
+        config = build(ModelConfig, with_preset(table["model"]))
+        torch.manual_seed(1)
+        sizes = segmenter.vocab_size, target.vocab_size
+        model = build_model(config, AttentionSections(), *sizes)
+        return Package(model, Segmenters(segmenter, target), table, METADATA)
+
+    return make
+
+
+@pytest.fixture
+def folder(pack: Pack, tmp_path: Path) -> Path:
+    """Write a model directory, to be damaged."""
+    path = tmp_path / "model"
+    path.mkdir()
+    save_package(path, pack())
+    return path
+
+
+def states(model: EncoderDecoder) -> Tensor:
+    """Run a model on two sentences, the second padded."""
+    ids, lengths = torch.tensor([[4, 9, 11, 2], [5, 2, 0, 0]]), torch.tensor([4, 2])
+    with torch.inference_mode():
+        return model.eval().decode(model.encode(ids, lengths), ids, lengths) @ (
+            model.output_weight().mT
+        )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"tie": "none", "norm": "pre"},
+        {"tie": "target", "positions": "learned"},
+        {"encoder_layers": 1, "decoder_layers": 2},
+    ],
+    ids=str,
+)
+def test_a_model_that_is_saved_and_loaded_computes_the_same(
+    pack: Pack, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    package = pack(**settings)
+    save_package(tmp_path, package)
+    loaded = load_package(tmp_path)
+    assert not loaded.model.training
+    assert torch.equal(states(loaded.model), states(package.model))
+    assert loaded.settings == package.settings
+    assert loaded.segmenters.hashes() == package.segmenters.hashes()
+    assert loaded.segmenters.source is loaded.segmenters.target
+
+
+def test_a_model_that_is_saved_again_is_byte_for_byte_the_same(
+    folder: Path, tmp_path: Path
+) -> None:
+    again = tmp_path / "again"
+    again.mkdir()
+    save_package(again, load_package(folder))
+    assert {path.name: path.read_bytes() for path in again.iterdir()} == {
+        path.name: path.read_bytes() for path in folder.iterdir()
+    }
+
+
+def test_two_segmenters_stay_two(
+    pack: Pack, tmp_path: Path, segmenter: Segmenter, other_segmenter: Segmenter
+) -> None:
+    package = pack(other_segmenter, tie="target")
+    save_package(tmp_path, package)
+    loaded = load_package(tmp_path)
+    assert loaded.segmenters.source.sha256 == segmenter.sha256
+    assert loaded.segmenters.target.sha256 == other_segmenter.sha256
+    assert torch.equal(states(loaded.model), states(package.model))
+
+
+@pytest.mark.parametrize(("tie", "num_matrices"), [("all", 1), ("target", 2), ("none", 3)])
+def test_a_shared_matrix_is_stored_once(
+    pack: Pack, tmp_path: Path, tie: str, num_matrices: int
+) -> None:
+    package = pack(tie=tie)
+    save_package(tmp_path, package)
+    stored = load_file(tmp_path / "model.safetensors")
+    shape = (package.segmenters.source.vocab_size, 8)
+    assert sum(weight.shape == shape for weight in stored.values()) == num_matrices
+    assert sum(weight.numel() for weight in stored.values()) == count_parameters(package.model)
+
+
+def test_a_directory_is_inert_and_complete(folder: Path) -> None:
+    assert {path.name for path in folder.iterdir()} == {
+        "model.safetensors", "config.toml", "source.model", "target.model", "metadata.json",
+        "README.md",
+    }  # fmt: skip
+    assert not any(path.is_symlink() for path in folder.iterdir())
+
+
+def test_metadata_says_what_the_model_is(folder: Path, segmenter: Segmenter) -> None:
+    metadata = read_json(folder / "metadata.json")
+    assert metadata == {
+        "format": 1,
+        "nmt": nmt.__version__,
+        "segmenters": {"source": segmenter.sha256, "target": segmenter.sha256},
+        **METADATA,
+    }
+    assert load_package(folder).metadata == metadata
+
+
+def test_the_card_tells_a_person_what_the_model_is(folder: Path, pack: Pack) -> None:
+    card = (folder / "README.md").read_text()
+    count = count_parameters(pack().model)
+    assert f"2 + 1 layers of width 8, {count:,} parameters" in card
+    assert "Trained for 7 updates" in card
+    assert "`abc`" in card
+    assert "* bleu: 12.35 (`s|1`)\n" in card
+
+
+def test_weights_keep_their_type_from_disk_to_model(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    exact = load_file(path)
+    save_file({name: weight.half() for name, weight in exact.items()}, path)
+    for name, weight in weights_of(load_package(folder).model).items():
+        assert weight.dtype == torch.float32
+        assert torch.equal(weight, exact[name].half().float())
+
+
+def rewrite(folder: Path, change: Callable[[dict[str, Tensor]], object]) -> None:
+    """Change the stored weights."""
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    change(weights)
+    save_file(weights, path)
+
+
+def edit(folder: Path, **values: object) -> None:
+    """Change metadata."""
+    path = folder / "metadata.json"
+    write_json(path, {**json.loads(path.read_text()), **values})
+
+
+def truncate(path: Path) -> None:
+    """Lose the second half of a file."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def reshape(folder: Path, **settings: int) -> None:
+    """Change the shape in the settings, but not the weights."""
+    table = load_table(folder / "config.toml")
+    save_table({**table, "model": {**table["model"], **settings}}, folder / "config.toml")
+
+
+BIAS = "encoder.0.attention.output.bias"
+DAMAGES: dict[str, tuple[Callable[[Path], object], type[NmtError], str]] = {
+    "truncated weights": (
+        lambda folder: truncate(folder / "model.safetensors"),
+        CheckpointError,
+        "model.safetensors is damaged or incomplete: ",
+    ),
+    "empty weights": (
+        lambda folder: (folder / "model.safetensors").write_bytes(b""),
+        CheckpointError,
+        "model.safetensors is damaged or incomplete: ",
+    ),
+    "no weights": (
+        lambda folder: (folder / "model.safetensors").unlink(),
+        CheckpointError,
+        "model.safetensors is missing",
+    ),
+    "a pickle": (
+        lambda folder: torch.save({"weight": torch.ones(1)}, folder / "model.safetensors"),
+        CheckpointError,
+        "model.safetensors is damaged or incomplete: ",
+    ),
+    "a weight less": (
+        lambda folder: rewrite(folder, lambda weights: weights.pop(BIAS)),
+        CheckpointError,
+        f"model.safetensors does not fit its config.toml: it lacks weight {BIAS}",
+    ),
+    "a weight more": (
+        lambda folder: rewrite(folder, lambda weights: weights.update(extra=torch.ones(1))),
+        CheckpointError,
+        "model.safetensors does not fit its config.toml: it has an unknown weight extra",
+    ),
+    "another shape": (
+        lambda folder: rewrite(folder, lambda weights: weights.update({BIAS: torch.ones(9)})),
+        CheckpointError,
+        f"model.safetensors does not fit its config.toml: {BIAS} is (9,), but must be (8,)",
+    ),
+    "another depth": (
+        lambda folder: reshape(folder, encoder_layers=1),
+        CheckpointError,
+        "does not fit its config.toml: it has an unknown weight encoder.1.",
+    ),
+    "a wider model": (
+        lambda folder: reshape(folder, ffn_size=16),
+        CheckpointError,
+        "feed_forward.inner.weight is (12, 8), but must be (16, 8)",
+    ),
+    "another format": (
+        lambda folder: edit(folder, format=2),
+        CheckpointError,
+        "metadata.json: format 2, but this version reads 1",
+    ),
+    "no format": (
+        lambda folder: write_json(folder / "metadata.json", {}),
+        CheckpointError,
+        "metadata.json: format None, but this version reads 1",
+    ),
+    "metadata of another kind": (
+        lambda folder: write_json(folder / "metadata.json", [1]),
+        CheckpointError,
+        "metadata.json: format None, but this version reads 1",
+    ),
+    "truncated metadata": (
+        lambda folder: truncate(folder / "metadata.json"),
+        CheckpointError,
+        "metadata.json is not JSON: ",
+    ),
+    "metadata without hashes": (
+        lambda folder: write_json(folder / "metadata.json", {"format": 1}),
+        CheckpointError,
+        "source.model is not the segmenter that this model was trained with",
+    ),
+    "no segmenter": (
+        lambda folder: (folder / "target.model").unlink(),
+        DataError,
+        "target.model: No such file or directory",
+    ),
+    "no settings": (
+        lambda folder: (folder / "config.toml").unlink(),
+        ConfigError,
+        "config.toml: No such file or directory",
+    ),
+    "an unknown setting": (
+        lambda folder: reshape(folder, layers=1),
+        CheckpointError,
+        "config.toml: unknown setting model.layers; did you mean",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_directory_is_refused_with_what_is_wrong(folder: Path, damage: str) -> None:
+    harm, kind, message = DAMAGES[damage]
+    harm(folder)
+    with pytest.raises(kind, match=re.escape(message)) as caught:
+        load_package(folder)
+    assert "\n" not in str(caught.value)
+    assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_segmenter_of_another_hash_is_refused(
+    folder: Path, other_segmenter: Segmenter, side: str
+) -> None:
+    other_segmenter.save(folder / f"{side}.model")
+    with pytest.raises(
+        CheckpointError,
+        match=rf"{side}.model is not the segmenter that this model was trained with .* original",
+    ):
+        load_package(folder)
+
+
+def test_a_model_is_a_directory_or_the_best_of_a_run(folder: Path) -> None:
+    run = folder.parent
+    assert resolve(folder) == folder
+    with pytest.raises(CheckpointError, match=r"holds no model \(no metadata.json\) and no run"):
+        resolve(run)
+    (run / "manifest.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="has no checkpoint yet: training has not validated"):
+        resolve(run)
+    (run / "best").symlink_to("model")
+    assert resolve(run) == run / "best"
+    assert torch.equal(states(load_package(run).model), states(load_package(folder).model))
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        CheckpointError,
+        match=f"{tmp_path}/none does not exist; a MODEL is a model directory or a run",
+    ):
+        load_package(tmp_path / "none")
+
+
+def test_tensors_that_cannot_be_written_are_a_users_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"cannot write {tmp_path}/none/weights: "):
+        save_tensors({"weight": torch.ones(1)}, tmp_path / "none" / "weights")
+
+
+def test_views_are_saved_as_what_they_show(tmp_path: Path) -> None:
+    whole = torch.arange(6.0).view(2, 3)
+    save_tensors({"turned": whole.mT}, tmp_path / "weights")
+    assert torch.equal(load_file(tmp_path / "weights")["turned"], whole.mT)
+
+
+def test_a_package_of_two_segmenters_keeps_their_order(
+    pack: Pack, tmp_path: Path, other_segmenter: Segmenter
+) -> None:
+    package = pack(other_segmenter, tie="none")
+    swapped = Segmenters(package.segmenters.target, package.segmenters.source)
+    save_package(tmp_path, replace(package, segmenters=swapped))
+    with pytest.raises(CheckpointError, match=r"does not fit its config.toml"):
+        load_package(tmp_path)

@@ -1,0 +1,63 @@
+"""One file of settings for the whole chain."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.errors import ConfigError
+from nmt.experiment import Experiment, read_experiment, section
+from nmt.model.config import PRESETS, ModelConfig
+from nmt.search.config import SearchConfig
+from nmt.settings import load_table, save_table, to_table
+
+SECTIONS = [field for field in dataclasses.fields(Experiment) if field.name != "attention"]
+
+
+def test_nothing_said_is_every_default() -> None:
+    assert read_experiment({}) == Experiment()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_resolved_experiment_reads_back_as_itself(tmp_path: Path, preset: str) -> None:
+    table = {"model": {"preset": preset, "ffn_size": 96}, "attention": {"cross": {"dropout": 0.2}}}
+    experiment = read_experiment(table)
+    save_table(to_table(experiment), tmp_path / "config.toml")
+    assert read_experiment(load_table(tmp_path / "config.toml")) == experiment
+    assert experiment.model.ffn_size == 96
+    assert experiment.model.num_heads == PRESETS[preset]["num_heads"]
+    assert experiment.attention.cross.dropout == 0.2
+    assert experiment.attention.encoder.dropout == 0.0
+
+
+@pytest.mark.parametrize("field", SECTIONS, ids=lambda field: field.name)
+def test_a_section_is_called_what_it_says_it_is_called(field: Any) -> None:
+    assert field.type.section == field.name
+    assert section(field.type, {}) == field.type()
+
+
+def test_a_section_comes_from_a_table_that_is_right_as_a_whole() -> None:
+    table = {"search": {"beam": 7}, "model": {"preset": "transformer-big"}}
+    assert section(SearchConfig, table) == SearchConfig(beam=7)
+    assert section(ModelConfig, table).model_size == PRESETS["transformer-big"]["model_size"]
+    with pytest.raises(ConfigError, match=r"unknown setting model\.presets; did you mean 'preset'"):
+        section(SearchConfig, {**table, "model": {"presets": "transformer-big"}})
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"serch": {}}, "unknown setting serch; did you mean 'search'?"),
+        ({"model": 3}, "model is a section, not a setting; write [model]"),
+        ({"model": {"preset": 3}}, "model.preset: no preset 3; known here: "),
+        ({"model": {"preset": ["a"]}}, "model.preset: no preset ['a']; known here: "),
+        ({"attention": {"dropout": 0.1}}, "unknown setting attention.dropout; "),
+        ({"attention": {"cros": {}}}, "unknown setting attention.cros; did you mean 'cross'?"),
+        ({"search": {"beam": 1.5}}, "search.beam must be an integer, not 1.5 (a number)"),
+    ],
+)
+def test_what_is_wrong_anywhere_is_refused(table: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        read_experiment(table)

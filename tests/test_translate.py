@@ -1,0 +1,231 @@
+"""One line out for one line in, whatever is translated together."""
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nmt import translate
+from nmt.attention.config import AttentionSections
+from nmt.errors import CheckpointError
+from nmt.model.build import build_model
+from nmt.model.compute import Compute
+from nmt.model.config import ModelConfig
+from nmt.model.contract import EncoderDecoder, Memory
+from nmt.model.directory import Segmenters
+from nmt.search.config import SearchConfig
+from nmt.text.config import SegmentConfig
+from nmt.text.learning import learn_segmenter
+from nmt.text.segmenter import Segmenter
+from nmt.translate import Candidate, Translator, one_line
+
+COMPUTE = Compute(torch.device("cpu"), torch.float32)
+LINES = [
+    "the cat", "", "a quick brown fox jumps", "dog", "", "the cat", "größe 🙂", "x y z", " ",
+    "over the lazy dog and the cat",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CopyState:
+    """The source as one-hot states, and how much of it is written."""
+
+    states: Tensor
+    step: int
+
+    def select(self, sentences: Tensor) -> "CopyState":
+        return replace(self, states=self.states[sentences])
+
+
+class Copier(EncoderDecoder):
+    """A model that writes its source, end of sentence included."""
+
+    def __init__(self, vocab_size: int, max_length: int = 1000) -> None:
+        super().__init__()
+        self.vocab_size, self.max_length = vocab_size, max_length
+
+    def encode(self, source: Tensor, lengths: Tensor) -> Memory:
+        assert source.size(1) <= self.max_length
+        return Memory(F.one_hot(source, self.vocab_size).float(), lengths)
+
+    def decode(self, memory: Memory, target: Tensor, lengths: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def output_weight(self) -> Tensor:
+        return 30.0 * torch.eye(self.vocab_size)
+
+    def start(self, memory: Memory, beam: int, limit: int) -> CopyState:
+        assert limit <= self.max_length
+        return CopyState(memory.states, 0)
+
+    def step(self, state: CopyState, ids: Tensor, parents: Tensor) -> tuple[Tensor, CopyState]:
+        place = min(state.step, state.states.size(1) - 1)
+        states = state.states[:, place].unsqueeze(1).expand(-1, ids.size(1), -1)
+        return states, replace(state, step=state.step + 1)
+
+
+def learn(folder: Path, normalization: str) -> Segmenter:
+    config = SegmentConfig(kind="bpe", vocab_size=300, normalization=normalization)
+    return learn_segmenter([line for line in LINES if line.strip()], folder / "model", config)
+
+
+@pytest.fixture(scope="session")
+def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Segmenter:
+    """A segmenter that keeps every character."""
+    return learn(tmp_path_factory.mktemp("segmenter"), "identity")
+
+
+def translator(model: EncoderDecoder, segmenter: Segmenter, **search: float) -> Translator:
+    config = SearchConfig(**{"beam": 2, **search})
+    return Translator(model, Segmenters(segmenter, segmenter), config, COMPUTE)
+
+
+@pytest.fixture
+def copier(segmenter: Segmenter) -> Translator:
+    return translator(Copier(segmenter.vocab_size), segmenter)
+
+
+@pytest.fixture(scope="session")
+def transformer(segmenter: Segmenter) -> EncoderDecoder:
+    config = ModelConfig(
+        encoder_layers=1, decoder_layers=1, model_size=8, ffn_size=12, num_heads=2, max_length=16
+    )
+    torch.manual_seed(1)
+    size = segmenter.vocab_size
+    model = build_model(config, AttentionSections(), size, size).eval()
+    for weight in model.parameters():
+        weight.data += 0.5 * torch.randn_like(weight)
+    return model
+
+
+@pytest.mark.parametrize("lines_at_once", [1, 3, 100])
+@pytest.mark.parametrize("batch_tokens", [1, 16, 4096])
+def test_each_line_is_translated_in_its_place(
+    segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch, lines_at_once: int, batch_tokens: int
+) -> None:
+    monkeypatch.setattr(translate, "LINES_AT_ONCE", lines_at_once)
+    copier = translator(Copier(segmenter.vocab_size), segmenter, batch_tokens=batch_tokens)
+    found = list(copier.translate(LINES))
+    assert [each.source for each in found] == LINES
+    assert [each.text for each in found] == LINES
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 16])
+@pytest.mark.parametrize("lines_at_once", [3, 100])
+def test_a_translation_does_not_depend_on_what_is_translated_together(
+    transformer: EncoderDecoder,
+    segmenter: Segmenter,
+    monkeypatch: pytest.MonkeyPatch,
+    lines_at_once: int,
+    batch_tokens: int,
+) -> None:
+    expected = list(translator(transformer, segmenter).translate(LINES))
+    monkeypatch.setattr(translate, "LINES_AT_ONCE", lines_at_once)
+    found = list(
+        translator(transformer, segmenter, batch_tokens=batch_tokens).translate(LINES[::-1])
+    )
+    assert [each.text for each in found[::-1]] == [each.text for each in expected]
+    for mine, theirs in zip(found[::-1], expected, strict=True):
+        assert mine.candidates[0].score == pytest.approx(theirs.candidates[0].score, abs=1e-4)
+    assert len({each.text for each in expected}) > 3
+
+
+def test_lines_are_read_as_they_are_needed(
+    copier: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(translate, "LINES_AT_ONCE", 2)
+    stream = iter(["one", "two", "three", "four", "five"])
+    assert next(copier.translate(stream)).text == "one"
+    assert next(stream) == "three"
+
+
+def test_no_lines_have_no_translations(copier: Translator) -> None:
+    assert list(copier.translate([])) == []
+
+
+def test_an_empty_line_has_one_empty_translation(copier: Translator, tmp_path: Path) -> None:
+    (found,) = copier.translate([""])
+    assert found.candidates == (Candidate("", 0.0, 0.0),)
+    squeezing = learn(tmp_path, "nmt_nfkc")
+    assert squeezing.encode(" \u3000 ") == []
+    (found,) = translator(Copier(squeezing.vocab_size), squeezing).translate([" \u3000 "])
+    assert found.candidates == (Candidate("", 0.0, 0.0),)
+
+
+@pytest.mark.parametrize("nbest", [1, 3])
+def test_a_line_has_as_many_candidates_as_asked_for_best_first(
+    transformer: EncoderDecoder, segmenter: Segmenter, nbest: int
+) -> None:
+    found = list(translator(transformer, segmenter, beam=3, nbest=nbest).translate(["a cat", ""]))
+    assert [len(each.candidates) for each in found] == [nbest, 1]
+    scores = [each.score for each in found[0].candidates]
+    assert scores == sorted(scores, reverse=True)
+    assert found[0].text == found[0].candidates[0].text
+
+
+def test_a_line_too_long_is_cut_with_a_warning_that_names_it(
+    segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(translate, "LINES_AT_ONCE", 2)
+    lines = ["cat", "", "the", "dog " * 20, "a"]
+    ids = segmenter.encode(lines[3])
+    copier = translator(Copier(segmenter.vocab_size, 12), segmenter)
+    with caplog.at_level(logging.WARNING):
+        found = [each.text for each in copier.translate(lines)]
+    assert found == ["cat", "", "the", segmenter.decode(ids[:11]), "a"]
+    assert caplog.messages == [
+        f"line 4 has {len(ids)} pieces; only the first 11 are translated, all that the model can "
+        "read (model.max_length)"
+    ]
+
+
+def test_a_line_as_long_as_the_model_reads_is_translated_whole(
+    segmenter: Segmenter, caplog: pytest.LogCaptureFixture
+) -> None:
+    line = "a quick brown fox"
+    model = Copier(segmenter.vocab_size, len(segmenter.encode(line)) + 1)
+    (found,) = translator(model, segmenter).translate([line])
+    assert found.text == line
+    assert caplog.messages == []
+
+
+def test_a_translation_keeps_to_the_limit_with_its_end(segmenter: Segmenter) -> None:
+    line = "the cat and the dog"
+    copier = translator(Copier(segmenter.vocab_size), segmenter, limit_ratio=0.0, limit_extra=3)
+    (found,) = copier.translate([line])
+    assert found.text == segmenter.decode(segmenter.encode(line)[:2])
+
+
+def test_a_limit_beyond_the_model_is_the_models(
+    transformer: EncoderDecoder, segmenter: Segmenter
+) -> None:
+    assert transformer.max_length == 16
+    generous = translator(transformer, segmenter, limit_extra=500)
+    assert len(list(generous.translate(["a", "the cat and the dog"]))) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("a b", "a b"), ("a\nb", "a b"), ("a\r\nb\r", "a  b "), ("a\u2028b\tc", "a\u2028b\tc")],
+)
+def test_a_translation_is_one_line(text: str, expected: str) -> None:
+    assert one_line(text) == expected
+
+
+def test_a_model_that_writes_a_line_end_gives_one_line_all_the_same(copier: Translator) -> None:
+    assert [each.text for each in copier.translate(["a\rb", "a\nb"])] == ["a b", "a b"]
+
+
+def test_a_model_of_no_numbers_is_refused_with_the_first_line(segmenter: Segmenter) -> None:
+    class Broken(Copier):
+        def output_weight(self) -> Tensor:
+            return torch.full((self.vocab_size, self.vocab_size), torch.nan)
+
+    segmenters = Segmenters(segmenter, segmenter)
+    broken = Translator(Broken(segmenter.vocab_size), segmenters, SearchConfig(), COMPUTE)
+    with pytest.raises(CheckpointError, match="line 2 has no translation.*not numbers"):
+        broken.translate_together(["", "the cat"])
