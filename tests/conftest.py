@@ -114,7 +114,7 @@ def trained(
     tmp_path_factory: pytest.TempPathFactory, experiment: "Callable[..., Experiment]"
 ) -> Path:
     """Train a run until it translates some words, for tests that only read it."""
-    from nmt.launch import Start, train
+    from nmt.launch.start import Start, train
 
     folder = tmp_path_factory.mktemp("trained") / "run"
     longer = ("training.max_updates=60", "training.validate_every=15", "training.log_every=10")

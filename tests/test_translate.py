@@ -227,5 +227,5 @@ def test_a_model_of_no_numbers_is_refused_with_the_first_line(segmenter: Segment
 
     segmenters = Segmenters(segmenter, segmenter)
     broken = Translator(Broken(segmenter.vocab_size), segmenters, SearchConfig(), COMPUTE)
-    with pytest.raises(CheckpointError, match="line 2 has no translation.*not numbers"):
+    with pytest.raises(CheckpointError, match=r"line 2 has no translation.*not numbers"):
         broken.translate_together(["", "the cat"])

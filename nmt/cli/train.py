@@ -55,8 +55,8 @@ def train(
     The run folder holds the best and the last model, checkpoints, settings and measurements.
     Ctrl-C saves and says how to go on.
     """
-    from nmt import launch
     from nmt.experiment import read_experiment
+    from nmt.launch import start as launch
 
     if resume:
         if table or parent or output:

@@ -14,7 +14,8 @@ import torch
 
 from nmt.errors import DataError, NmtError
 from nmt.experiment import Experiment
-from nmt.launch import Start, Workbench, resume, train
+from nmt.launch.start import Start, resume, train
+from nmt.launch.workbench import Workbench
 from nmt.model.contract import EncoderDecoder
 from nmt.model.directory import WEIGHTS, load_package, load_tensors
 from nmt.training import loop

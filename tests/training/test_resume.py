@@ -14,7 +14,7 @@ import pytest
 
 from nmt.errors import Interrupted
 from nmt.experiment import Experiment
-from nmt.launch import Start, resume, train
+from nmt.launch.start import Start, resume, train
 from nmt.model.directory import load_package
 from nmt.training.loop import Trainer
 

@@ -11,12 +11,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt import launch
 from nmt.corpus.config import EncodeConfig
 from nmt.corpus.encode import encode_corpus
 from nmt.errors import CheckpointError, ConfigError, DataError, NmtError
 from nmt.experiment import Experiment, read_experiment
-from nmt.launch import Start, Workbench, resume, train
+from nmt.launch import start
+from nmt.launch.development import segmenters_of
+from nmt.launch.manifest import make_manifest
+from nmt.launch.start import Start, resume, train
+from nmt.launch.workbench import Workbench
 from nmt.model.directory import WEIGHTS, Segmenters, load_package, load_tensors, weights_of
 from nmt.settings import load_table, to_table
 from nmt.text.config import SegmentConfig
@@ -25,6 +28,7 @@ from nmt.text.lines import read_lines, read_pairs
 from nmt.text.segmenter import Segmenter
 from nmt.training.budget import Speed, plan_updates
 from nmt.training.loop import Trainer
+from nmt.training.run import Run
 from nmt.training.update import held_out_loss
 
 pytestmark = pytest.mark.usefixtures("hasty")
@@ -172,8 +176,8 @@ def test_two_segmenters_need_two_matrices(experiment: Make, apart: Path, folder:
 def test_segmenters_with_one_content_are_one(toy: Path, apart: Path) -> None:
     from nmt.corpus.encoded import EncodedCorpus
 
-    joint: Segmenters = launch.segmenters_of(EncodedCorpus(toy / "corpus"))
-    separate = launch.segmenters_of(EncodedCorpus(apart))
+    joint: Segmenters = segmenters_of(EncodedCorpus(toy / "corpus"))
+    separate = segmenters_of(EncodedCorpus(apart))
     assert joint.source is joint.target
     assert separate.source is not separate.target
 
@@ -270,9 +274,9 @@ def test_another_run_is_refused_by_resume_and_replaced_by_auto(
 def test_other_data_is_another_run(experiment: Make, toy: Path, run: Path, tmp_path: Path) -> None:
     moved = tmp_path / "dev.src"
     moved.write_text((toy / "dev.src").read_text().upper())
-    manifest = launch.Run(run).manifest()
-    same = launch.make_manifest(experiment(), None)["inputs"]
-    other = launch.make_manifest(experiment(f"data.dev_source={moved}"), None)["inputs"]
+    manifest = Run(run).manifest()
+    same = make_manifest(experiment(), None)["inputs"]
+    other = make_manifest(experiment(f"data.dev_source={moved}"), None)["inputs"]
     assert manifest["inputs"] == same
     assert {name for name in same if same[name] != other[name]} == {"dev_source"}
 
@@ -384,7 +388,7 @@ def test_fine_tuning_moves_on_from_the_parent_and_leaves_it(
     torch.testing.assert_close(tuned, parent, rtol=0, atol=1e-3)
     assert any(not torch.equal(tuned[name], parent[name]) for name in parent)
     assert contents(trained) == before
-    assert launch.Run(folder).manifest()["inputs"].keys() >= {"parent"}
+    assert Run(folder).manifest()["inputs"].keys() >= {"parent"}
 
 
 def test_a_fine_tuned_run_killed_before_its_first_checkpoint_begins_from_its_parent_again(
@@ -433,9 +437,9 @@ def test_a_budget_is_a_number_of_updates_that_is_recorded(
     budgeted = experiment("training.budget=60s", "model.dropout=0.3", "training.schedule=linear")
     updates = plan_updates(60, speed, budgeted.training)
     assert 5 < updates < 15
-    probe = launch.probe
+    probe = start.probe
     monkeypatch.setattr("nmt.training.budget.PROBES", 1)
-    monkeypatch.setattr(launch, "probe", lambda *given: probe(*given) and speed)
+    monkeypatch.setattr(start, "probe", lambda *given: probe(*given) and speed)
     train(Start(budgeted, tmp_path / "budget"))
     recorded = read_experiment(load_table(tmp_path / "budget" / "config.toml"))
     assert recorded.training == dataclasses.replace(budgeted.training, max_updates=updates)
@@ -453,7 +457,7 @@ def test_a_run_with_a_budget_is_resumed_without_a_probe(
     experiment: Make, tmp_path: Path, contents: Contents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     probes = iter([Speed(10.0, 1.0), Speed(10.0, 1.0)])
-    monkeypatch.setattr(launch, "probe", lambda *_: next(probes))
+    monkeypatch.setattr(start, "probe", lambda *_: next(probes))
     budgeted = experiment("training.budget=90s", "model.dropout=0.3")
     train(Start(budgeted, tmp_path / "steady"))
     for name in ("point_links", "_validate_and_save"):  # after a checkpoint, before one
@@ -469,7 +473,7 @@ def test_a_run_with_a_budget_is_resumed_without_a_probe(
 def test_the_clock_stops_what_the_plan_did_not_foresee(
     experiment: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launch, "probe", lambda *_: Speed(1e-6, 0.0))
+    monkeypatch.setattr(start, "probe", lambda *_: Speed(1e-6, 0.0))
     summary = train(Start(experiment("training.budget=1s", "training.validate_every=9"), folder))
     assert summary["seconds"] > 1
     assert summary["update"] < 900_000
@@ -482,7 +486,7 @@ def test_the_clock_stops_what_the_plan_did_not_foresee(
 def test_a_run_whose_time_was_up_when_it_was_stopped_is_validated_at_resume(
     experiment: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launch, "probe", lambda *_: Speed(1.0, 0.0))
+    monkeypatch.setattr(start, "probe", lambda *_: Speed(1.0, 0.0))
     update = Trainer._one_update
 
     def stopping(trainer: Trainer, batches: Any) -> None:

@@ -1,0 +1,1 @@
+"""Start, resume and fine-tune: from settings and files to a training that runs."""

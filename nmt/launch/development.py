@@ -1,0 +1,66 @@
+"""The development set and the segmenters that encode it."""
+
+import torch
+
+from nmt.corpus.batches import Batch, Boundaries, make_batch, plan_batches
+from nmt.corpus.encoded import EncodedCorpus
+from nmt.corpus.store import Array
+from nmt.errors import DataError
+from nmt.experiment import Experiment
+from nmt.model.directory import Segmenters
+from nmt.text.lines import read_pairs
+from nmt.text.segmenter import Segmenter
+
+
+def segmenters_of(corpus: EncodedCorpus) -> Segmenters:
+    """Load the segmenters that a parallel corpus was encoded with."""
+    if corpus.record.sides != ["source", "target"]:
+        raise DataError(f"{corpus.folder} is monolingual; training needs a parallel corpus")
+    paths = {side: corpus.segmenter_path(side) for side in corpus.record.sides}
+    source = Segmenter.load(paths["source"])
+    same = corpus.record.segmenters["source"] == corpus.record.segmenters["target"]
+    return Segmenters(source, source if same else Segmenter.load(paths["target"]))
+
+
+def boundaries(segmenters: Segmenters) -> Boundaries:
+    """Give the ids around sentences."""
+    target = segmenters.target
+    return Boundaries(segmenters.source.eos_id, target.start_id, target.eos_id)
+
+
+def read_dev(experiment: Experiment) -> list[tuple[str, str]]:
+    """Read the development set, whole."""
+    data = experiment.data
+    if not data.dev_source:
+        return []
+    pairs = list(read_pairs(data.dev_source, data.dev_target))
+    if not pairs:
+        raise DataError(f"{data.dev_source} is empty; a development set needs lines")
+    return pairs
+
+
+def dev_batches(
+    pairs: list[tuple[str, str]], segmenters: Segmenters, experiment: Experiment
+) -> list[Batch]:
+    """Encode the development set for measuring its loss; none of its lines is dropped."""
+    room = experiment.model.max_length - 1
+    sides = [
+        encoded(segmenter, [pair[side] for pair in pairs], room)
+        for side, segmenter in enumerate((segmenters.source, segmenters.target))
+    ]
+    lengths = [torch.tensor([len(ids) + 1 for ids in side]).numpy() for side in sides]
+    longest = max((int(side.max()) for side in lengths if len(side)), default=1)
+    budget = max(experiment.data.batch_tokens, longest)
+    order = torch.arange(len(pairs)).numpy()
+    ends = boundaries(segmenters)
+    return [
+        make_batch([sides[0][n] for n in batch], [sides[1][n] for n in batch], ends)
+        for batch in plan_batches(lengths[0], lengths[1], budget, order)
+    ]
+
+
+def encoded(segmenter: Segmenter, lines: list[str], room: int) -> list[Array]:
+    """Encode lines, each as far as the model can read."""
+    return [
+        torch.tensor(ids[:room], dtype=torch.long).numpy() for ids in segmenter.encode_lines(lines)
+    ]

@@ -1,0 +1,150 @@
+"""Start, resume and fine-tune a training."""
+
+import dataclasses
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nmt.corpus.encoded import EncodedCorpus
+from nmt.errors import CheckpointError, ConfigError
+from nmt.experiment import Experiment, read_experiment
+from nmt.files import atomic_folder, write_json
+from nmt.launch.manifest import (
+    begins_afresh,
+    make_manifest,
+    refuse_changed_inputs,
+    refuse_changed_parent,
+)
+from nmt.launch.workbench import Workbench
+from nmt.model.directory import read_metadata, resolve
+from nmt.scoring.tokenizers import refuse_unavailable
+from nmt.settings import load_table, save_table, to_table
+from nmt.training.budget import parse_budget, plan_updates, probe
+from nmt.training.checkpoint import Progress
+from nmt.training.run import Run
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a training is started with.
+
+    Attributes:
+        experiment: Settings.
+        output: The run folder.
+        parent: The model to fine-tune; None to start from fresh weights.
+        existing: What to do when the run folder exists; `auto` resumes a run of the same
+            settings and inputs and replaces any other.
+    """
+
+    experiment: Experiment
+    output: Path
+    parent: Path | None = None
+    existing: str = "refuse"
+
+
+def train(start: Start) -> dict[str, Any]:
+    """Train as asked, and return a summary.
+
+    Raises:
+        NmtError: Whatever is wrong with settings or data, before anything runs.
+    """
+    refuse_unready(start.experiment)
+    experiment = with_parent(start)
+    run = Run(start.output)
+    manifest = make_manifest(experiment, start.parent)
+    if not begins_afresh(run, manifest, start.existing):
+        return resume(start.output)
+    bench = Workbench.prepare(experiment)
+    if start.parent is not None:
+        bench.take_weights(start.parent)
+    experiment = with_planned_updates(experiment, bench)
+    with atomic_folder(run.folder, replace=True) as folder:
+        Run(folder).create()
+        save_table(to_table(experiment), folder / "config.toml")
+        write_json(folder / "manifest.json", manifest)
+    return bench.train(run, experiment, Progress())
+
+
+def resume(folder: Path) -> dict[str, Any]:
+    """Go on with a run from its newest checkpoint, exactly as if it had not stopped.
+
+    Raises:
+        CheckpointError: There is no run, or its inputs have changed.
+    """
+    run = Run(folder)
+    manifest = run.manifest()
+    if run.is_finished():
+        log.info("%s is finished; nothing to do", folder)
+        return run.summary()
+    experiment = read_experiment(load_table(folder / "config.toml"))
+    refuse_changed_inputs(manifest, experiment, folder)
+    bench = Workbench.prepare(experiment)
+    updates = run.updates()
+    progress = Progress()
+    if not updates and manifest["parent"]:
+        refuse_changed_parent(manifest, folder)
+        bench.take_weights(Path(manifest["parent"]))
+    if updates:
+        progress = bench.restore(run.checkpoint(updates[-1]))
+        log.info("resuming %s at update %s", folder, f"{progress.update:,}")
+    run.forget_after(progress.update)
+    return bench.train(run, experiment, progress)
+
+
+def refuse_unready(experiment: Experiment) -> None:
+    """Refuse, before anything runs, settings that would fail late."""
+    data, training = experiment.data, experiment.training
+    if not data.train:
+        raise ConfigError("data.train is not set: name an encoded corpus (--train FOLDER)")
+    if bool(data.dev_source) != bool(data.dev_target):
+        raise ConfigError("data.dev_source and data.dev_target go together; one is not set")
+    if not data.dev_source and training.patience:
+        raise ConfigError("training.patience needs a development set (data.dev_source, dev_target)")
+    parse_budget(training.budget)
+    refuse_unavailable(experiment.score.tokenize)
+
+
+def with_parent(start: Start) -> Experiment:
+    """Give a fine-tuned model the shape of its parent; dropout may differ.
+
+    Raises:
+        CheckpointError: There is no parent, or it was trained with other segmenters.
+    """
+    if start.parent is None:
+        return start.experiment
+    refuse_other_segmenters(start.parent, EncodedCorpus(start.experiment.data.train))
+    table = load_table(resolve(start.parent) / "config.toml")
+    parent, own = read_experiment(table), start.experiment
+    model = dataclasses.replace(
+        parent.model, dropout=own.model.dropout, ffn_dropout=own.model.ffn_dropout
+    )
+    return dataclasses.replace(own, model=model, attention=parent.attention)
+
+
+def refuse_other_segmenters(parent: Path, corpus: EncodedCorpus) -> None:
+    """Refuse a corpus that was encoded with other segmenters than a model knows."""
+    folder = resolve(parent)
+    if read_metadata(folder).get("segmenters") != corpus.record.segmenters:
+        raise CheckpointError(
+            f"{parent} was trained with another segmenter than {corpus.folder} was "
+            f"encoded with; encode with {folder}/source.model and target.model"
+        )
+
+
+def with_planned_updates(experiment: Experiment, bench: Workbench) -> Experiment:
+    """Turn a budget of time into a number of updates, which is recorded."""
+    config = experiment.training
+    seconds = parse_budget(config.budget)
+    if seconds is None:
+        return experiment
+    speed = probe(bench.model, bench.stream, config, bench.compute, bench.validate_once)
+    updates = plan_updates(seconds, speed, config)
+    log.info(
+        "budget %s: %.0f ms an update, %.1f s a validation: %s updates",
+        config.budget, speed.update * 1000, speed.validation, f"{updates:,}",
+    )  # fmt: skip
+    planned = dataclasses.replace(config, max_updates=updates)
+    return dataclasses.replace(experiment, training=planned)

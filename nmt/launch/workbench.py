@@ -1,0 +1,161 @@
+"""Everything that a training needs, loaded."""
+
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nmt.corpus.batches import Batch, BatchStream
+from nmt.corpus.encoded import EncodedCorpus
+from nmt.errors import ConfigError
+from nmt.experiment import Experiment
+from nmt.launch.development import boundaries, dev_batches, read_dev, segmenters_of
+from nmt.model.build import build_model
+from nmt.model.compute import Compute, prepare
+from nmt.model.contract import EncoderDecoder
+from nmt.model.directory import WEIGHTS, Segmenters, count_parameters, load_weights, resolve
+from nmt.scoring.metrics import Score
+from nmt.settings import to_table
+from nmt.training.budget import parse_budget
+from nmt.training.checkpoint import Progress, load_state
+from nmt.training.loop import Materials, Trainer
+from nmt.training.optimizer import make_optimizer
+from nmt.training.run import Run
+from nmt.training.update import Updater, held_out_loss
+from nmt.validation import Validator
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """Everything that a training needs, loaded.
+
+    Attributes:
+        compute: What updates run in.
+        translating: What `nmt translate` runs in unless told otherwise, which the scores of the
+            development set are to agree with.
+    """
+
+    model: EncoderDecoder
+    updater: Updater
+    compute: Compute
+    translating: Compute
+    segmenters: Segmenters
+    stream: BatchStream
+    dev_batches: list[Batch]
+    validator: Validator | None
+    corpus: EncodedCorpus
+
+    @classmethod
+    def prepare(cls, experiment: Experiment) -> "Workbench":
+        """Load data and build the model."""
+        corpus = EncodedCorpus(experiment.data.train)
+        segmenters = segmenters_of(corpus)
+        translating = prepare(
+            dataclasses.replace(experiment.compute, precision="auto"), training=False
+        )
+        compute = prepare(experiment.compute, training=True)
+        ends = boundaries(segmenters)
+        refuse_overlong(corpus, experiment)
+        data = experiment.data
+        stream = BatchStream(corpus, data.batch_tokens, experiment.compute.seed, ends)
+        stream.plan(0)
+        model = make_model(experiment, segmenters).to(compute.device)
+        config = experiment.training
+        optimizer = make_optimizer(model, config)
+        updater = Updater(model, optimizer, compute, config.label_smoothing, config.clip_norm)
+        pairs = read_dev(experiment)
+        validator = None
+        if pairs:
+            sources, targets = zip(*pairs, strict=True)
+            validator = Validator(sources, targets, segmenters, experiment.search, experiment.score)
+        batches = dev_batches(pairs, segmenters, experiment)
+        return cls(
+            model, updater, compute, translating, segmenters, stream, batches, validator, corpus
+        )
+
+    def take_weights(self, parent: Path) -> None:
+        """Start from another model's weights."""
+        load_weights(self.model, resolve(parent) / WEIGHTS)
+
+    def restore(self, checkpoint: Path) -> Progress:
+        """Put the state of a checkpoint back."""
+        return load_state(checkpoint, self.updater)
+
+    def validate_once(self, model: EncoderDecoder) -> None:
+        """Do what a validation does, to see how long it takes."""
+        if self.validator is not None:
+            held_out_loss(model, self.dev_batches, self.compute)
+            self.score(model)
+
+    def score(self, model: EncoderDecoder) -> dict[str, Score]:
+        """Translate and score the development set."""
+        assert self.validator is not None
+        return self.validator(model, self.translating)
+
+    def train(self, run: Run, experiment: Experiment, progress: Progress) -> dict[str, Any]:
+        """Run the loop, with its messages in the run's log as well."""
+        materials = Materials(
+            stream=self.stream,
+            dev_batches=self.dev_batches,
+            validate=self.score if self.validator else None,
+            segmenters=self.segmenters,
+            settings=to_table(experiment),
+            corpus=self.corpus.record.content,
+            seconds=parse_budget(experiment.training.budget),
+        )
+        trainer = Trainer(run, self.updater, experiment.training, materials, progress)
+        with logged_to(run.log):
+            self._announce(experiment)
+            return trainer.train()
+
+    def _announce(self, experiment: Experiment) -> None:
+        precision = str(self.compute.dtype).removeprefix("torch.")
+        log.info(
+            "%s parameters, %s pairs, %s updates, %s on %s",
+            f"{count_parameters(self.model):,}", f"{len(self.corpus):,}",
+            f"{experiment.training.max_updates:,}", precision, self.compute.device,
+        )  # fmt: skip
+
+
+def make_model(experiment: Experiment, segmenters: Segmenters) -> EncoderDecoder:
+    """Build a model for these segmenters.
+
+    Raises:
+        ConfigError: Embeddings are to be tied between sides that are segmented apart.
+    """
+    if experiment.model.tie == "all" and segmenters.source is not segmenters.target:
+        raise ConfigError(
+            "model.tie = 'all' needs one segmenter for both sides, but this corpus has two; "
+            "set model.tie = 'target', or learn a joint segmenter"
+        )
+    sizes = segmenters.source.vocab_size, segmenters.target.vocab_size
+    return build_model(experiment.model, experiment.attention, *sizes)
+
+
+def refuse_overlong(corpus: EncodedCorpus, experiment: Experiment) -> None:
+    """Refuse pairs that the model has no positions for."""
+    longest = max(int(corpus.lengths(side).max()) for side in corpus.record.sides) + 1
+    if longest > experiment.model.max_length:
+        raise ConfigError(
+            f"the longest line of {corpus.folder} has {longest} tokens, but model.max_length is "
+            f"{experiment.model.max_length}; raise it, or encode with a lower encode.max_pieces"
+        )
+
+
+@contextlib.contextmanager
+def logged_to(path: Path) -> Iterator[None]:
+    """Write all messages to a file as well, with the time."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    root = logging.getLogger("nmt")
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
