@@ -51,7 +51,7 @@ def translate(model: str, text: str, output: str, style: str, table: Table) -> N
     """Translate TEXT (default: standard input) with MODEL, a model directory or a run.
 
     Writes one line for each line, in order, empty ones included. With --nbest, text is as many
-    lines for each. Search settings are those that the model was trained with, unless given.
+    lines for each. Search settings and precision are those of the model's training, unless given.
     """
     from nmt.text.lines import encode_line, open_output
 
@@ -75,13 +75,21 @@ def load(model: str, table: Table) -> tuple["Translator", int]:
     from nmt.model.directory import load_package, resolve
     from nmt.translate import Translator
 
-    own, given = load_table(resolve(model) / "config.toml"), table.get("search", {})
-    search = {**own.get("search", {}), **given} if isinstance(given, dict) else given
-    asked = read_experiment({**table, "search": search})
+    asked = read_experiment(with_own(load_table(resolve(model) / "config.toml"), table))
     package = load_package(model)
     compute = prepare(asked.compute, training=False)
     network = package.model.to(compute.device)
     return Translator(network, package.segmenters, asked.search, compute), asked.search.nbest
+
+
+def with_own(own: Table, table: Table) -> Table:
+    """Put settings that the model was trained with under those that are asked for."""
+    precision = {"precision": own.get("compute", {}).get("precision", "auto")}
+    merged = dict(table)
+    for name, values in (("search", own.get("search", {})), ("compute", precision)):
+        given = table.get(name, {})
+        merged[name] = {**values, **given} if isinstance(given, dict) else given
+    return merged
 
 
 def translations(translator: "Translator", text: str) -> Iterator["Translation"]:

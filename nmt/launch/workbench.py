@@ -1,7 +1,6 @@
 """Everything that a training needs, loaded."""
 
 import contextlib
-import dataclasses
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,8 +35,8 @@ class Workbench:
 
     Attributes:
         compute: What updates run in.
-        translating: What `nmt translate` runs in unless told otherwise, which the scores of the
-            development set are to agree with.
+        translating: What `nmt translate` runs in by default, so that the development set is
+            scored as a user would find it.
     """
 
     model: EncoderDecoder
@@ -55,9 +54,7 @@ class Workbench:
         """Load data and build the model."""
         corpus = EncodedCorpus(experiment.data.train)
         segmenters = segmenters_of(corpus)
-        translating = prepare(
-            dataclasses.replace(experiment.compute, precision="auto"), training=False
-        )
+        translating = prepare(experiment.compute, training=False)
         compute = prepare(experiment.compute, training=True)
         ends = boundaries(segmenters)
         refuse_overlong(corpus, experiment)

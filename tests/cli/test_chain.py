@@ -31,6 +31,7 @@ def run_all(run: Callable[..., str], *changes: str) -> dict[str, Any]:
     sets = [part for change in changes for part in ("--set", change)]
     for command in (LEARN, ENCODE, TRAIN, TRANSLATE):
         run(*command, "--config", "toy.toml", *sets)
+    assert run(*TRANSLATE[:-2]) == Path("dev.hyp").read_text()  # the model knows its settings
     scores: dict[str, Any] = json.loads(run(*SCORE, "--config", "toy.toml", *sets))
     return scores
 
@@ -60,15 +61,16 @@ def assert_agrees(scores: dict[str, Any]) -> None:
     "changes",
     [
         ("compute.precision=fp32",),
-        ("compute.precision=bf16",),
+        ("compute.precision=auto", "search.beam=5", "training.average=0"),
+        ("compute.precision=bf16", "search.beam=5", "training.average=0"),
         ("score.tokenize=char", "score.lowercase=true", "search.beam=3", "search.length_alpha=2.0"),
     ],
-    ids=["fp32", "bf16", "other search and score"],
+    ids=["fp32", "auto", "bf16", "other search and score"],
 )
 def test_the_final_score_is_the_one_that_training_saw(
     inside: Callable[..., str], changes: tuple[str, ...]
 ) -> None:
-    longer = ("training.max_updates=30", "training.validate_every=15", "training.warmup=9")
+    longer = ("training.max_updates=45", "training.validate_every=15", "training.warmup=9")
     assert_agrees(run_all(inside, *longer, *changes))
     lines = [Path(name).read_text().count("\n") for name in ("dev.src", "dev.hyp", "dev.tgt")]
     assert lines == [132] * 3

@@ -2,9 +2,11 @@
 
 import gzip
 import json
+import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -147,9 +149,11 @@ def test_a_bad_line_midway_leaves_no_output(nmt: Command) -> None:
 def test_lines_are_translated_as_they_come(nmt: Command) -> None:
     expected = nmt("translate", "run", stdin="ab\n\n").out.split("\n")
     command = [sys.executable, "-m", "nmt", "translate", "run", "--quiet"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-    ) as process:
+    environment = {name: each for name, each in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, text=True, bufsize=1, **pipes) as process:
+        watchdog = threading.Timer(60, process.kill)  # rather than wait for ever
+        watchdog.start()
         assert process.stdin is not None
         assert process.stdout is not None
         for line, translation in zip(("ab", ""), expected, strict=False):
@@ -157,6 +161,7 @@ def test_lines_are_translated_as_they_come(nmt: Command) -> None:
             assert process.stdout.readline() == f"{translation}\n"
         process.stdin.close()
         assert process.stdout.read() == ""
+        watchdog.cancel()
     assert process.returncode == 0
 
 

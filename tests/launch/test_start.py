@@ -86,6 +86,12 @@ def test_what_a_run_records_makes_the_same_run(
     assert contents(tmp_path / "two") == contents(tmp_path / "one")
 
 
+def test_the_manifest_names_the_threads_that_are_used(experiment: Make) -> None:
+    for threads, named in ((3, 3), (0, torch.get_num_threads())):
+        manifest = make_manifest(experiment(f"compute.threads={threads}"), None)
+        assert manifest["machine"].endswith(f", {named} threads")
+
+
 def test_the_seed_alone_tells_two_runs_apart(experiment: Make, tmp_path: Path) -> None:
     for name, seed in (("one", 1), ("same", 1), ("other", 2)):
         train(Start(experiment(f"compute.seed={seed}"), tmp_path / name))

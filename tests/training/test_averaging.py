@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from nmt.errors import CheckpointError
-from nmt.model.directory import WEIGHTS, save_tensors
+from nmt.model.directory import WEIGHTS, load_tensors, save_tensors
 from nmt.training.averaging import average_weights
+
+SHAPES = {"matrix": (4, 3), "vector": (5,)}
 
 
 def folder_with(path: Path, tensors: dict[str, Tensor]) -> Path:
@@ -31,12 +33,7 @@ def folders(tmp_path: Path) -> Sequence[Path]:
     ]
 
 
-SHAPES = {"matrix": (4, 3), "vector": (5,)}
-
-
 def test_the_average_is_the_mean_of_every_tensor(folders: Sequence[Path]) -> None:
-    from nmt.model.directory import load_tensors
-
     averaged = average_weights(folders)
     assert averaged.keys() == SHAPES.keys()
     for name, tensor in averaged.items():

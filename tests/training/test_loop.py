@@ -22,7 +22,7 @@ from nmt.training import loop
 from nmt.training.averaging import average_weights
 from nmt.training.loop import LOWER_IS_BETTER, Trainer
 from nmt.training.schedule import make_schedule
-from nmt.training.update import held_out_loss
+from nmt.training.update import Updater, held_out_loss
 
 Make = Callable[..., Experiment]
 Contents = Callable[[Path], dict[str, Any]]
@@ -112,8 +112,7 @@ def test_measurements_are_those_of_the_checkpoints(experiment: Make, folder: Pat
 def test_lines_of_the_log_tell_of_the_updates_since_the_last(
     experiment: Make, tmp_path: Path
 ) -> None:
-    config = experiment("training.log_every=1")
-    start(config, tmp_path / "1")
+    start(experiment("training.log_every=1"), tmp_path / "1")
     start(experiment("training.log_every=3"), tmp_path / "3")
     single, triple = (events(tmp_path / name, "train") for name in ("1", "3"))
     assert [line["update"] for line in triple] == [3, 6]
@@ -121,8 +120,23 @@ def test_lines_of_the_log_tell_of_the_updates_since_the_last(
     assert triple[1]["gradient_norm"] == pytest.approx(sum(norms[3:]) / 3)
     losses = [line["loss"] for line in single]
     assert min(losses[3:]) < triple[1]["loss"] < max(losses[3:]) < triple[0]["loss"]
+
+
+def test_every_update_uses_and_logs_the_rate_of_its_schedule(
+    experiment: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, used = experiment("training.log_every=1", "training.schedule=cosine"), []
+    update = Updater.update
+
+    def noting(updater: Updater, *given: Any) -> None:
+        used.append({group["lr"] for group in updater.optimizer.param_groups})
+        update(updater, *given)
+
+    monkeypatch.setattr(Updater, "update", noting)
+    start(config, folder)
     rate = make_schedule(config.training)
-    assert [line["learning_rate"] for line in single] == [rate(update) for update in range(1, 7)]
+    assert used == [{rate(number)} for number in range(1, 7)]
+    assert [{line["learning_rate"]} for line in events(folder, "train")] == used
 
 
 def test_an_update_takes_as_many_batches_as_are_asked_for(experiment: Make, tmp_path: Path) -> None:

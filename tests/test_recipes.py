@@ -1,0 +1,127 @@
+"""Recipes load, and their stages can be repeated and killed."""
+
+import gzip
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nmt.experiment import read_experiment
+from nmt.files import sha256
+from nmt.settings import load_table
+from nmt.training.budget import parse_budget
+
+TOP = Path(__file__).parents[1]
+RECIPES = sorted(path.parent for path in TOP.glob("recipes/*/config.toml"))
+DATA = TOP / "data" / "office-help"
+STAGES = ("segment learn", "encode", "train", "translate", "score")
+SETTINGS = {
+    "segment.vocab_size": 500, "model.model_size": 16, "model.ffn_size": 16, "model.num_heads": 2,
+    "training.budget": "", "training.max_updates": 30, "training.validate_every": 5,
+    "training.warmup": 3, "data.batch_tokens": 300, "search.beam": 2, "search.limit_extra": 2,
+    "compute.threads": 1,
+}  # fmt: skip
+OPTIONS = " ".join(f"--set {name}={value}" for name, value in SETTINGS.items())
+
+needs_make = pytest.mark.skipif(
+    shutil.which("make") is None or not (TOP / ".venv" / ".installed").exists(),
+    reason="needs make and the environment that it sets up",
+)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
+def test_the_settings_of_a_recipe_load(recipe: Path) -> None:
+    experiment = read_experiment(load_table(recipe / "config.toml"))
+    assert parse_budget(experiment.training.budget)
+    assert (recipe / "README.md").is_file()
+    assert (recipe / "Makefile").is_file()
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few lines of the corpus that ships here."""
+    folder = tmp_path_factory.mktemp("texts")
+    for split, lines in (("train", 400), ("dev", 10), ("test", 10)):
+        for side in ("en", "de"):
+            with gzip.open(DATA / f"{split}.en-de.{side}.gz", "rb") as stream:
+                text = b"".join(next(stream) for _ in range(lines))
+            (folder / f"{split}.en-de.{side}.gz").write_bytes(gzip.compress(text))
+    return folder
+
+
+def chain(texts: Path, work: Path) -> list[str]:
+    """Give the command that makes the default recipe small."""
+    values = {"DATA": texts, "WORK": work, "TARGET": "de", "OPTIONS": OPTIONS}
+    recipe = str(TOP / "recipes" / "office-help")
+    return ["make", "--no-print-directory", "-C", recipe, *(f"{k}={v}" for k, v in values.items())]
+
+
+def run_chain(texts: Path, work: Path) -> str:
+    """Run the chain to its end and return all that it says."""
+    done = subprocess.run(chain(texts, work), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def killed_after(texts: Path, work: Path, seconds: float) -> None:
+    """Run the chain and kill it, and all that it started, without warning."""
+    process = subprocess.Popen(
+        chain(texts, work), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(texts: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A chain that ran through."""
+    work = tmp_path_factory.mktemp("uninterrupted")
+    said = run_chain(texts, work)
+    assert all(f"nmt {stage}" in said for stage in STAGES)
+    assert said.rstrip().split("\n")[-2].startswith("BLEU ")
+    yield work
+
+
+@pytest.mark.slow
+@needs_make
+def test_made_again_nothing_is_done_but_the_score_is_shown(
+    uninterrupted: Path, texts: Path
+) -> None:
+    score = (uninterrupted / "score.txt").read_text()
+    assert run_chain(texts, uninterrupted) == score
+
+
+@pytest.mark.slow
+@needs_make
+def test_a_touched_input_makes_nothing_and_a_changed_one_makes_the_rest(
+    uninterrupted: Path, texts: Path
+) -> None:
+    reference = texts / "test.en-de.de.gz"
+    reference.touch()
+    assert "nmt " not in run_chain(texts, uninterrupted)
+    before = reference.read_bytes()
+    reference.write_bytes(gzip.compress(gzip.decompress(before).upper()))
+    said = run_chain(texts, uninterrupted)
+    assert [stage for stage in STAGES if f"nmt {stage}" in said] == ["score"]
+    reference.write_bytes(before)
+    run_chain(texts, uninterrupted)
+
+
+@pytest.mark.slow
+@needs_make
+@pytest.mark.parametrize("pause", [1.5, 3.0])
+def test_killed_again_and_again_the_chain_ends_with_the_same_weights(
+    uninterrupted: Path, texts: Path, tmp_path: Path, pause: float
+) -> None:
+    for number in range(1, 6):
+        killed_after(texts, tmp_path, pause + 0.7 * number)
+    run_chain(texts, tmp_path)
+    for name in ("run/best/model.safetensors", "test.hypothesis.de", "score.txt"):
+        assert sha256(tmp_path / name) == sha256(uninterrupted / name), name
