@@ -23,7 +23,7 @@ lint: $(INSTALLED_DEV) ## check style and types
 	$(ENVIRONMENT)/bin/ruff format --check .
 	$(ENVIRONMENT)/bin/mypy
 clean: ## remove what recipes made, and the virtual environment
-	rm -rf recipes/*/work $(ENVIRONMENT)
+	rm -rf recipes/*/out $(ENVIRONMENT)
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 12
 	@echo "Recipes: make -C recipes/NAME; make -C recipes/NAME help lists its stages."

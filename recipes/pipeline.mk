@@ -26,7 +26,7 @@ include $(HERE)environment.mk
 
 CONFIG ?= config.toml
 OPTIONS ?=
-WORK ?= work/$(SOURCE)-$(TARGET)
+WORK ?= out/$(SOURCE)-$(TARGET)
 RUN := $(WORK)/run
 ASK = $(NMT) settings --config $(CONFIG) $(OPTIONS)
 WITH = --config $(CONFIG) $(OPTIONS)
