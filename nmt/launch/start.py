@@ -121,7 +121,28 @@ def with_parent(start: Start) -> Experiment:
     model = dataclasses.replace(
         parent.model, dropout=own.model.dropout, ffn_dropout=own.model.ffn_dropout
     )
-    return dataclasses.replace(own, model=model, attention=parent.attention)
+    given = dataclasses.replace(own, model=model, attention=parent.attention)
+    refuse_other_shape(own, given)
+    return given
+
+
+def refuse_other_shape(asked: Experiment, given: Experiment) -> None:
+    """Refuse settings that ask a fine-tuned model for another shape than its parent has.
+
+    What is as by default was not asked for.
+    """
+    default = Experiment()
+    for section in ("model", "attention"):
+        table, parent, usual = (
+            to_table(getattr(each, section)) for each in (asked, given, default)
+        )
+        for name, value in table.items():
+            free = ("dropout", "ffn_dropout", "preset")
+            if name not in free and value not in (parent[name], usual[name]):
+                raise ConfigError(
+                    f"{section}.{name} = {value} was asked for, but --from takes the shape of its "
+                    f"model, which has {parent[name]}; leave the setting out"
+                )
 
 
 def refuse_other_segmenters(parent: Path, corpus: EncodedCorpus) -> None:

@@ -96,6 +96,8 @@ def choose_device(name: str) -> "torch.device":
         raise ConfigError(
             f"compute.device must be auto, cpu, cuda or cuda:N, not {name!r}"
         ) from None
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"compute.device must be auto, cpu, cuda or cuda:N, not {name!r}")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(f"compute.device = {name!r}, but no such GPU can be used here")
     return device

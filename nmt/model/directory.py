@@ -99,7 +99,10 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
+        path.touch()
+        mode = path.stat().st_mode  # what the user's umask allows; the library would make it 0600
         save_file(contiguous, path)
+        path.chmod(mode)
     except (SafetensorError, OSError) as error:
         raise DataError(f"cannot write {path}: {error}") from None
 

@@ -76,12 +76,14 @@ def random_states() -> dict[str, Tensor]:
     """Take the states of all random numbers that training draws."""
     states = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state()
+        for number, state in enumerate(torch.cuda.get_rng_state_all()):
+            states[f"cuda:{number}"] = state
     return states
 
 
 def restore_random(states: dict[str, Tensor]) -> None:
     """Put random numbers back where they were."""
     torch.set_rng_state(states["cpu"])
-    if "cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states["cuda"])
+    for name, state in states.items():
+        if name != "cpu" and int(name.removeprefix("cuda:")) < torch.cuda.device_count():
+            torch.cuda.set_rng_state(state, name)

@@ -201,43 +201,49 @@ def test_help_ends_with_examples(nmt: Command) -> None:
     assert "nmt train --resume run" in nmt("train", "--help").out.split("Example:")[1]
 
 
-def start_and_stop(delay: float, number: signal.Signals) -> subprocess.CompletedProcess[str]:
-    """Train in a process of its own and send it a signal some time after the first checkpoint."""
+def last_saved() -> int:
+    """Tell the update of the newest checkpoint; 0 while there is none."""
+    link = Path("run/last")
+    return int(link.readlink().name.removeprefix("update-")) if link.is_symlink() else 0
+
+
+def start_and_stop(update: int, number: signal.Signals) -> subprocess.CompletedProcess[str]:
+    """Train in a process of its own and send it a signal at some moment after a checkpoint."""
     command = [sys.executable, "-m", "nmt", *CONFIG, *LONG]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as run:
-        while not Path("run/last").exists():
-            assert run.poll() is None, run.communicate()
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        while last_saved() < update and process.poll() is None:
             time.sleep(0.002)
-        time.sleep(delay)
-        run.send_signal(number)
-        out, err = run.communicate()
-    return subprocess.CompletedProcess(command, run.returncode, out, err)
+        time.sleep(random.random() / 20)
+        process.send_signal(number)
+        out, err = process.communicate()
+    assert last_saved() >= update, err
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def contents_after_resume(nmt: Command, contents: Contents) -> dict[str, Any]:
+    """Let a run go on to its end, read it, and put it out of the way."""
+    finished = nmt("train", "--resume", "run")
+    assert finished.status == 0, finished.err
+    found = {name: each for name, each in contents(Path("run")).items() if ".part" not in name}
+    Path("run").rename(f"stopped-{len(list(Path().iterdir()))}")
+    return found
 
 
 def test_a_process_killed_at_any_moment_is_resumed_exactly(
     nmt: Command, contents: Contents, steady: Callable[..., dict[str, Any]]
 ) -> None:
-    delay = random.random() / 2
-    stopped = start_and_stop(delay, signal.SIGKILL)
-    assert stopped.returncode == -signal.SIGKILL, f"not killed after {delay} s"
-    killed = contents_after_resume(nmt, contents)
-    assert killed == steady(*LONG), f"killed after {delay} s"
-
-
-def contents_after_resume(nmt: Command, contents: Contents) -> dict[str, Any]:
-    finished = nmt("train", "--resume", "run")
-    assert finished.status == 0, finished.err
-    found = {name: each for name, each in contents(Path("run")).items() if ".part" not in name}
-    Path("run").rename("killed")
-    return found
+    assert start_and_stop(6, signal.SIGKILL).returncode == -signal.SIGKILL
+    assert contents_after_resume(nmt, contents) == steady(*LONG)
 
 
 @pytest.mark.slow
-def test_a_process_that_is_told_to_stop_says_how_to_go_on(nmt: Command) -> None:
-    stopped = start_and_stop(0.0, signal.SIGTERM)
-    assert (stopped.returncode, stopped.stdout) == (143, "")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_that_is_told_to_stop_says_how_to_go_on(
+    nmt: Command, number: signal.Signals
+) -> None:
+    stopped = start_and_stop(2, number)
+    assert (stopped.returncode, stopped.stdout) == (128 + number, "")
     assert stopped.stderr.splitlines()[-1].endswith("go on with: nmt train --resume run")
     assert "Traceback" not in stopped.stderr
 
@@ -247,10 +253,7 @@ def test_processes_stopped_at_many_moments_are_resumed_exactly(
     nmt: Command, contents: Contents, steady: Callable[..., dict[str, Any]]
 ) -> None:
     expected = steady(*LONG)
-    for attempt, number in enumerate([signal.SIGKILL, signal.SIGINT, signal.SIGTERM] * 3):
-        delay = random.random() * 2
-        stopped = start_and_stop(delay, number)
-        assert stopped.returncode in (0, -number, 128 + number)
-        found = contents_after_resume(nmt, contents)
-        assert found == expected, f"attempt {attempt}: {number.name} after {delay} s"
-        Path("killed").rename(f"killed-{attempt}")
+    for update in (2, 6, 10, 14, 18):
+        for number in (signal.SIGKILL, signal.SIGTERM):
+            start_and_stop(update, number)
+            assert contents_after_resume(nmt, contents) == expected, (update, number.name)

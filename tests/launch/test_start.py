@@ -372,7 +372,7 @@ def test_a_fine_tuned_model_begins_as_its_parent(
         return {}
 
     monkeypatch.setattr(Workbench, "train", look)
-    changes = ("model.model_size=32", "model.dropout=0.5", "compute.seed=9")
+    changes = ("model.dropout=0.5", "compute.seed=9")
     train(Start(experiment(*changes), folder, parent=trained))
     expected = load_package(trained)
     torch.testing.assert_close(
@@ -418,6 +418,26 @@ def test_a_parent_that_has_changed_is_refused_where_it_is_needed_again(
     (run / "best").symlink_to("checkpoints/update-45")
     with pytest.raises(CheckpointError, match=rf"{run} has changed since {folder} was started"):
         resume(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("model.model_size=32", "model.model_size = 32 was asked for, .* which has 16"),
+        ("attention.cross.kernel=dense", "attention.cross = .* was asked for"),
+    ],
+)
+def test_another_shape_than_the_parents_is_refused(
+    experiment: Make, trained: Path, folder: Path, change: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        train(Start(experiment(change), folder, parent=trained))
+    assert not folder.exists()
+
+
+def test_whoever_may_read_a_folder_may_read_its_weights(trained: Path) -> None:
+    modes = [(trained / "best" / name).stat().st_mode for name in (WEIGHTS, "config.toml")]
+    assert modes[0] == modes[1]
 
 
 def test_a_parent_with_another_segmenter_is_refused(

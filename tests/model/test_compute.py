@@ -13,7 +13,7 @@ def test_numbers_below_zero_are_refused(name: str) -> None:
         ComputeConfig(**{name: -1})
 
 
-@pytest.mark.parametrize("name", ["gpu", "cpu:x"])
+@pytest.mark.parametrize("name", ["gpu", "cpu:x", "meta"])
 def test_a_device_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="must be auto, cpu, cuda or cuda:N"):
         prepare(ComputeConfig(device=name), training=True)
