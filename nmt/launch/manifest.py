@@ -15,8 +15,6 @@ from nmt.model.directory import WEIGHTS, resolve
 from nmt.settings import to_table
 from nmt.training.run import Run
 
-EXISTING = ("refuse", "resume", "replace", "auto")
-
 
 def make_manifest(experiment: Experiment, parent: Path | None) -> dict[str, Any]:
     """Describe what a run is made from: settings as asked for, inputs by hash, versions."""
