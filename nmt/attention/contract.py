@@ -1,15 +1,17 @@
 """The contract of attention: what every mechanism is given, and what it gives back.
 
-B batch, T queries, S keys, D model size, H heads.
+B batch, T queries, S keys, D model size, H heads, G key/value heads, K head size.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
+from nmt.attention.kernels import Choice, Request
 from nmt.attention.layout import Layout
 
 
@@ -27,6 +29,26 @@ class Cache(ABC):
     def select(self, sentences: Tensor) -> Self:
         """Keep some sentences, given by index."""
 
+    @abstractmethod
+    def num_bytes(self) -> int:
+        """Count the memory that the past takes: what was written, not what is set aside."""
+
+
+@dataclass(frozen=True)
+class Lent:
+    """What one layer has computed and the layers that share with it need not.
+
+    Attributes:
+        keys, values: (B, G, S, K), where keys and values are shared.
+        weights: (B, H, T, S), where weights are shared.
+        context: (B, T, D) before the output projection, where cross-attention shares weights.
+    """
+
+    keys: Tensor | None = None
+    values: Tensor | None = None
+    weights: Tensor | None = None
+    context: Tensor | None = None
+
 
 @dataclass(frozen=True)
 class Attended:
@@ -35,22 +57,58 @@ class Attended:
     Attributes:
         output: (B, T, D).
         cache: The memory of this step, where one was given.
-        weights: (B, H, T, S) where they were asked for.
+        weights: (B, H, T, S) where they were asked for and exist.
+        lent: What following layers may use, where the mechanism shares.
     """
 
     output: Tensor
     cache: Cache | None = None
     weights: Tensor | None = None
+    lent: Lent | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where in a model a mechanism stands.
+
+    Attributes:
+        role: "encoder", "decoder" or "cross".
+        model_size: D.
+        num_heads: H.
+        layer: Number of its layer, from 0.
+    """
+
+    role: str
+    model_size: int
+    num_heads: int
+    layer: int = 0
+
+    @property
+    def head_size(self) -> int:
+        """Give K."""
+        return self.model_size // self.num_heads
+
+    @property
+    def is_cross(self) -> bool:
+        """Tell whether the memory is another sequence than the queries."""
+        return self.role == "cross"
 
 
 class Attention(nn.Module, ABC):
-    """A mechanism of attention, projections included.
+    """A mechanism of attention, projections included, built from a `Place` and its settings.
 
     A full pass and single steps are the same mathematics. A query that may see nothing gets
     zeros from the keys. Normalising runs in at least float32.
+
+    Attributes:
+        roles: Where it can stand.
+        gives_weights: Whether there are weights to ask for.
+        borrows: Whether it needs what another layer has lent.
     """
 
     roles: ClassVar[frozenset[str]] = frozenset({"encoder", "decoder", "cross"})
+    gives_weights: ClassVar[bool] = True
+    borrows: bool = False
 
     @abstractmethod
     def forward(
@@ -61,6 +119,7 @@ class Attention(nn.Module, ABC):
         *,
         cache: Cache | None = None,
         need_weights: bool = False,
+        lent: Lent | None = None,
     ) -> Attended:
         """Attend from `query` (B, T, D) to `memory` (B, S, D).
 
@@ -74,13 +133,32 @@ class Attention(nn.Module, ABC):
         """Make the empty cache of self-attention for `limit` steps."""
 
     @abstractmethod
-    def remember(self, memory: Tensor) -> Cache:
-        """Make the fixed cache of cross-attention, one entry for each sentence."""
+    def remember(self, memory: Tensor, lengths: Tensor) -> Cache:
+        """Make the fixed cache of cross-attention, one entry for each sentence.
 
-    def penalty(self) -> Tensor:
-        """Return what the mechanism adds to the training loss."""
-        return torch.zeros(())
+        Args:
+            memory: (B, S, D), of which the first `lengths` (B,) are real.
+        """
+
+    def choose(self, request: Request) -> Choice:
+        """Say which kernel serves a request, and why."""
+        return Choice("dense", "it has no other")
+
+    def penalty(self) -> Tensor | None:
+        """Return what the mechanism adds to the training loss, if anything."""
+        return None
+
+    def regulators(self) -> Iterable[nn.Parameter]:
+        """Name the weights that set how the mechanism adapts; they learn at a rate of their own."""
+        return ()
 
     def statistics(self) -> dict[str, float]:
         """Return what the mechanism has learnt about itself, for the log."""
         return {}
+
+
+def working_type(weight: Tensor) -> torch.dtype:
+    """Give the type that keys come in: autocast's where it is on."""
+    device = weight.device.type
+    on = torch.is_autocast_enabled(device)
+    return torch.get_autocast_dtype(device) if on else weight.dtype

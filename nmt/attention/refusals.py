@@ -1,0 +1,191 @@
+"""Which settings of attention exclude each other, and why: refused before anything is built."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from nmt.attention.variants import COMPOSED, VARIANTS
+from nmt.errors import ConfigError
+from nmt.settings import nearest
+
+if TYPE_CHECKING:
+    from nmt.attention.config import AttentionConfig
+
+LEAST = {
+    "buckets": 4, "max_distance": 1, "top_k": 1, "window": 1, "dilation": 1, "global_tokens": 0,
+    "span_ramp": 1, "key_value_heads": 0, "share_block": 2, "block": 1, "levels": 1,
+    "num_features": 0, "chunk": 1,
+}  # fmt: skip
+NEEDS: dict[str, tuple[str, tuple[Any, ...]]] = {  # a setting, and what makes it matter
+    "buckets": ("positions", ("bucketed",)),
+    "max_distance": ("positions", ("bucketed", "shaw")),
+    "top_k": ("normaliser", ("top-k",)),
+    "window": ("pattern", ("window", "local-m", "local-p", "span")),
+    "dilation": ("pattern", ("window",)),
+    "global_tokens": ("pattern", ("window",)),
+    "span_ramp": ("pattern", ("span",)),
+    "share_block": ("share", ("key-value", "weights")),
+    "heads": ("gates", (True,)),
+}
+ALWAYS_READ = {"variant", "kernel"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Conflict:
+    """Two choices that do not go together."""
+
+    first: str
+    firsts: tuple[Any, ...]
+    second: str
+    seconds: tuple[Any, ...]
+    reason: str
+
+
+UNFUSED = "the fused kernel computes a softmax of products and no more"
+CONFLICTS = (
+    Conflict("talking", (True,), "share", ("weights",), "whose weights would be mixed is open"),
+    Conflict("tied", ("query-key",), "share", ("key-value", "weights"),
+             "there would be no keys of one's own to tie"),
+    Conflict("tied", ("key-value",), "share", ("weights",), "there would be no keys to tie"),
+    Conflict("score", ("additive",), "positions", ("shaw", "rotary"),
+             "these positions act on products of queries and keys"),
+    Conflict("pattern", ("span",), "normaliser", ("sparsemax", "entmax", "alpha", "top-k", "sink"),
+             "a span fades out as a factor of softmax's weights"),
+    Conflict("pattern", ("local-p",), "share", ("weights",), "its centre depends on the query"),
+    Conflict("share", ("weights",), "context_gate", (True,), "its gate depends on the query"),
+    Conflict("share", ("weights",), "positions", ("shaw",), "its values depend on distance"),
+    Conflict("kernel", ("fused", "flex"), "score", ("additive",), UNFUSED),
+    Conflict("kernel", ("fused",), "positions", ("bucketed", "shaw", "alibi"), UNFUSED),
+    Conflict("kernel", ("flex",), "positions", ("bucketed", "shaw"), UNFUSED),
+    Conflict("kernel", ("fused", "flex"), "normaliser",
+             ("sparsemax", "entmax", "alpha", "top-k", "sink"), UNFUSED),
+    Conflict("kernel", ("fused", "flex"), "pattern", ("local-p", "span"), UNFUSED),
+    Conflict("kernel", ("fused", "flex"), "talking", (True,), UNFUSED),
+    Conflict("kernel", ("fused", "flex", "banded", "blocked"), "share", ("weights",),
+             "what is shared must be materialised"),
+    Conflict("kernel", ("banded",), "pattern", ("full", "local-m", "local-p"),
+             "a band needs a window of fixed width, or sentences"),
+)  # fmt: skip
+IN_ROLE: dict[str, tuple[Conflict, ...]] = {  # `first` is the role itself
+    "cross": tuple(
+        Conflict("", (), name, values, reason)
+        for name, values, reason in (
+            ("positions", ("bucketed", "shaw", "alibi", "rotary"),
+             "source and target positions have no distance"),
+            ("pattern", ("window", "span"),
+             "source and target positions have no distance; local-m and local-p guess one"),
+        )
+    ),
+    "encoder": (Conflict("", (), "pattern", ("local-m", "local-p"), "they look at a source"),),
+    "decoder": (Conflict("", (), "pattern", ("local-m", "local-p"), "they look at a source"),),
+}  # fmt: skip
+
+
+def refuse(role: str, config: "AttentionConfig") -> None:
+    """Refuse settings that cannot be, or cannot stand in a role.
+
+    Raises:
+        ConfigError: Naming the settings that exclude each other.
+    """
+    refuse_values(role, config)
+    refuse_variant(role, config)
+    refuse_unread(role, config)
+    for conflict in IN_ROLE[role]:
+        if getattr(config, conflict.second) in conflict.seconds:
+            raise ConfigError(f"{spelled(role, config, conflict.second)}: {conflict.reason}")
+    for conflict in CONFLICTS:
+        if getattr(config, conflict.first) not in conflict.firsts:
+            continue
+        if getattr(config, conflict.second) in conflict.seconds:
+            raise ConfigError(
+                f"{spelled(role, config, conflict.first)} excludes "
+                f"{spelled(role, config, conflict.second)}: {conflict.reason}"
+            )
+    refuse_dropout(role, config)
+    if config.talking and config.key_value_heads:
+        both = spelled(role, config, "talking"), spelled(role, config, "key_value_heads")
+        raise ConfigError(f"{both[0]} excludes {both[1]}: mixing would undo the groups")
+    if config.tied == "query-key" and config.key_value_heads:
+        both = spelled(role, config, "tied"), spelled(role, config, "key_value_heads")
+        raise ConfigError(f"{both[0]} excludes {both[1]}: the matrices differ in size")
+
+
+def refuse_values(role: str, config: "AttentionConfig") -> None:
+    """Refuse numbers out of range."""
+    for name, least in LEAST.items():
+        if getattr(config, name) < least:
+            raise ConfigError(
+                f"attention.{role}.{name} must be at least {least}, not {getattr(config, name)}"
+            )
+    if not 0.0 <= config.dropout < 1.0:
+        raise ConfigError(f"attention.{role}.dropout must lie in [0, 1), not {config.dropout}")
+    if not config.penalty >= 0.0:
+        raise ConfigError(f"attention.{role}.penalty must be 0 or more, not {config.penalty}")
+    if any(not each.isdecimal() for each in config.heads):
+        raise ConfigError(f"attention.{role}.heads must be whole numbers, not {config.heads}")
+
+
+def refuse_variant(role: str, config: "AttentionConfig") -> None:
+    """Refuse a variant that does not exist, or that does not serve a role."""
+    where = f"attention.{role}.variant"
+    if ":" in config.variant:
+        return
+    if config.variant not in VARIANTS:
+        hint = nearest(config.variant, VARIANTS)
+        raise ConfigError(f"{where}: no attention is called {config.variant!r}; {hint}")
+    roles = VARIANTS[config.variant].roles
+    if role not in roles:
+        raise ConfigError(f"{where} = {config.variant!r} serves {' and '.join(sorted(roles))} only")
+
+
+def refuse_unread(role: str, config: "AttentionConfig") -> None:
+    """Refuse settings that nothing would read."""
+    changed = [name for name, usual in defaults(config).items() if getattr(config, name) != usual]
+    variant = VARIANTS.get(config.variant)
+    if variant is not None and variant.mechanism != COMPOSED:
+        read = ALWAYS_READ | {*variant.settings, *variant.tunable}
+        for name in changed:
+            if name not in read:
+                raise ConfigError(
+                    f"{spelled(role, config, name)} means nothing with "
+                    f"{spelled(role, config, 'variant')}, a mechanism of its own"
+                )
+    for name in changed:
+        if name in NEEDS and (variant is None or variant.mechanism == COMPOSED):
+            other, values = NEEDS[name]
+            if getattr(config, other) not in values:
+                allowed = " or ".join(map(toml, values))
+                raise ConfigError(
+                    f"{spelled(role, config, name)} means nothing with "
+                    f"{spelled(role, config, other)}; it needs {other} = {allowed}"
+                )
+    if config.penalty and not (config.gates or config.pattern == "span"):
+        raise ConfigError(
+            f"{spelled(role, config, 'penalty')} means nothing without gates = true or "
+            'pattern = "span"'
+        )
+
+
+def refuse_dropout(role: str, config: "AttentionConfig") -> None:
+    """Refuse dropout on weights where there are no weights."""
+    if config.dropout and config.kernel in ("fused", "flex"):
+        raise ConfigError(
+            f"{spelled(role, config, 'kernel')} has no dropout on weights, but "
+            f"{spelled(role, config, 'dropout')}; set dropout = 0 or kernel = \"dense\""
+        )
+
+
+def defaults(config: "AttentionConfig") -> dict[str, Any]:
+    """List what settings are when nothing is said."""
+    return {each.name: each.default for each in dataclasses.fields(config)}
+
+
+def spelled(role: str, config: "AttentionConfig", name: str) -> str:
+    """Name a setting with its value."""
+    return f"attention.{role}.{name} = {toml(getattr(config, name))}"
+
+
+def toml(value: object) -> str:
+    """Spell a value as a file of settings does."""
+    return str(value).lower() if isinstance(value, bool) else repr(value).replace("'", '"')
+
+
