@@ -30,7 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "launch": BELOW_CLI - {"launch", "show"},
     "show": BELOW_CLI - {"show"},
     "bench": BELOW_CLI,
-    "cli": BELOW_CLI | {"cli", "bench"},
+    "checks": BELOW_CLI,
+    "cli": BELOW_CLI | {"cli", "bench", "checks"},
     "__init__": set(),
     "__main__": {"cli"},
 }

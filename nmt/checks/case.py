@@ -157,7 +157,7 @@ def small(variant: str, **settings: object) -> AttentionConfig:
     entry = VARIANTS[variant]
     names = [name for name in (*entry.settings, *entry.tunable) if name in SMALL]
     values = {name: SMALL[name] for name in names} | settings
-    return AttentionConfig(variant=variant, **values)  # type: ignore[arg-type]
+    return AttentionConfig(variant=variant, **values)
 
 
 @dataclass(frozen=True)

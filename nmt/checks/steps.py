@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.testing import assert_close
 
 from nmt.attention.contract import Cache
 from nmt.attention.layout import Layout
 from nmt.checks.case import Case, Layers, example, sentences
+from nmt.checks.comparing import near
 
 STEPS = 8  # more than a small ring of keys holds
 SELECTIONS: tuple[dict[int, list[int]], ...] = ({}, {1: [1, 2, 0], 3: [1, 0], 6: [1]})
-TOLERANCE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -88,11 +87,7 @@ def compare_steps(case: Case, layers: Layers, beam: int, keep: dict[int, list[in
         beams = beams.follow(parents, states)
         result = layers(states, states, beams.layout(), beams.caches)
         beams = replace(beams, caches=result.caches)
-        expected = full(layers, beams)
-        assert_close(
-            result.output, expected, rtol=TOLERANCE, atol=TOLERANCE,
-            msg=lambda text, number=number: f"step {number} with {beam} hypotheses: {text}",
-        )  # fmt: skip
+        near(result.output, full(layers, beams), f"step {number} with {beam} hypotheses")
 
 
 def full(layers: Layers, beams: Beams) -> Tensor:
@@ -107,7 +102,7 @@ def full(layers: Layers, beams: Beams) -> Tensor:
         query_sentences=numbers, key_sentences=numbers,
     )  # fmt: skip
     output: Tensor = layers(states, states, layout).output
-    return output[:, -1].unflatten(0, beams.rows.shape[:2])
+    return output[:, -1].view(*beams.rows.shape[:2], -1)
 
 
 def a_remembered_memory_is_the_memory(case: Case) -> None:
@@ -132,7 +127,7 @@ def a_remembered_memory_is_the_memory(case: Case) -> None:
             result = layers(now, None, layout, caches)
             caches = result.caches
             wanted = expected[lines, step].unsqueeze(1).expand(-1, 3, -1)
-            assert_close(result.output, wanted, rtol=TOLERANCE, atol=TOLERANCE)
+            near(result.output, wanted, f"step {step}")
 
 
 def picked(numbers: Tensor | None, lines: Tensor) -> Tensor | None:
