@@ -107,7 +107,11 @@ def refuse(role: str, config: "AttentionConfig") -> None:
     for conflict in IN_ROLE[role]:
         if getattr(config, conflict.second) in conflict.seconds:
             raise ConfigError(f"{spelled(role, config, conflict.second)}: {conflict.reason}")
+    variant = VARIANTS.get(config.variant)
+    composed = variant is not None and variant.mechanism == COMPOSED
     for conflict in CONFLICTS:
+        if not composed and "variant" not in (conflict.first, conflict.second):
+            continue  # these are choices of a composition
         first, second = getattr(config, conflict.first), getattr(config, conflict.second)
         if chosen(first, conflict.firsts) and chosen(second, conflict.seconds):
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""What scores, positions, heads and normalisers are equal to, where they should make no difference."""
+"""What scores, positions, heads and normalisers are equal to where they make no difference."""
 
 import math
 from typing import Any
@@ -255,8 +255,17 @@ def test_open_gates_are_multi_head(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("settings", [{}, {"positions": "alibi"}, {"score": "general"},
-                                      {"score": "cosine"}, {"normaliser": "sink"}], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"positions": "alibi"},
+        {"score": "general"},
+        {"score": "cosine"},
+        {"normaliser": "sink"},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("left", [[1, 3], [], [0, 1, 2, 3]], ids=str)
 def test_closed_gates_are_heads_removed(
     role: str, settings: dict[str, Any], left: list[int]
