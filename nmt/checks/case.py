@@ -145,7 +145,7 @@ def known(role: str, config: AttentionConfig) -> Case:
     shares = case.is_composed and not config.talking
     return replace(
         case,
-        sees_all=config.pattern == "full" and dense,
+        sees_all=config.pattern == "full" and dense and set(config.heads) != {"0"},
         is_smooth=config.normaliser != "top-k" and config.pattern != "local-p",
         has_shares=shares,
         sums_to_one=shares and config.normaliser != "sink",
