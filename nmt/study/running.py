@@ -80,7 +80,7 @@ def run_cells(cells: Sequence[Cell], steps: Steps, jobs: int) -> dict[str, str]:
         try:
             while waiting and request.signal_number is None:
                 done, _ = wait(waiting, POLL_SECONDS, FIRST_COMPLETED)
-                for future in done:
+                for future in [each for each in waiting if each in done]:  # in the cells' order
                     settle(waiting.pop(future), future, failed)
                     bar.update()
         except BaseException:  # a fault of ours: leave nothing running behind its traceback
