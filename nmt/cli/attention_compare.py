@@ -102,8 +102,8 @@ def compare(
         click.echo(line)
     if comparison.failed:
         raise NmtError(
-            f"{len(comparison.failed)} cells failed: {', '.join(comparison.failed)}; see "
-            f"messages.log in their folders under {output}/cells; the same command tries again"
+            f"failed: {', '.join(comparison.failed)}; see messages.log in their folders under "
+            f"{output}/cells; the same command tries again"
         )
 
 

@@ -32,7 +32,7 @@ def plot(comparison: Comparison, folder: Path) -> None:
     base = next((row for row in rows if row.name == comparison.baseline), None)
     if base is not None:
         mean, deviation = base.means["bleu"] or 0.0, base.deviations["bleu"] or 0.0
-        axes.axvspan(mean - deviation, mean + deviation, color="0.9", label=base.name)
+        axes.axvspan(mean - deviation, mean + deviation, color="0.9")
         axes.axvline(mean, color="0.6", linewidth=1)
     axes.errorbar(
         [row.means["bleu"] or 0.0 for row in rows],
@@ -43,8 +43,9 @@ def plot(comparison: Comparison, folder: Path) -> None:
         capsize=3,
     )
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
+    axes.margins(y=0.2)
     axes.invert_yaxis()
-    axes.set_xlabel("test BLEU")
+    axes.set_xlabel(f"test BLEU (line and band: {comparison.baseline})")
     # The same table draws the same picture, to the last byte.
     with rc_context({"svg.hashsalt": "nmt"}):
         for form in FORMATS:

@@ -1,5 +1,6 @@
 """The processes of a study: started, measured, and stopped together."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -70,7 +71,9 @@ class Processes:
         with self._lock:
             self._stopping = True
             for process in self._running:
-                process.send_signal(number)
+                # Not `send_signal`: it may reap the process, which `run` waits for.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, number)
 
 
 def checked(status: int, messages: Path) -> None:

@@ -133,7 +133,8 @@ def notes(comparison: Comparison) -> list[str]:
         *failures,
         f"BLEU, chrF: of the test set, mean ± sample deviation over seeds; {signatures}",
         f"p: of the difference in BLEU from {baseline}, by sacreBLEU's paired bootstrap "
-        f"resampling ({SAMPLES} samples), one for each seed against the baseline of that seed",
+        f"resampling ({SAMPLES} samples), one for each seed against the baseline of that seed; 1 "
+        "where there is no difference at all",
         "a seed: all variants see the same batches in the same order; first weights and dropout "
         "are drawn from that seed too, but in other shapes they are other numbers",
         "tokens/s: target tokens a second in training, the median over the log, without "

@@ -4,6 +4,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from nmt.errors import Interrupted
 from nmt.files import read_json
 from nmt.study.cells import Cell, Study, open_cells, plan_cells, request_of
 from nmt.study.processes import CellError, Processes, Stopping, checked
-from nmt.study.running import Steps, run_cells, steps_in_processes
+from nmt.study.running import Steps, halt, run_cells, steps_in_processes
 
 MakeStudy = Callable[..., Study]
 
@@ -114,6 +115,17 @@ def test_a_signal_is_passed_on_and_says_how_to_go_on(
     assert (interrupted.value.exit_status, numbers) == (128 + number, [number])
     assert run_cells(cells, known.steps(), 1) == {}
     assert ("train", "multi-head-seed2") in known.done
+
+
+def test_a_second_interrupt_does_not_wait(known: Any) -> None:
+    class Impatient(ThreadPoolExecutor):
+        def shutdown(self, *_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+    numbers: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        halt(Impatient(1), Steps(known.train, known.evaluate, numbers.append), signal.SIGINT)
+    assert numbers == [signal.SIGINT, signal.SIGKILL]
 
 
 def test_a_process_is_measured_and_its_words_are_kept(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 """Entropy and support of attention weights, captured from models that do not offer them."""
 
+import dataclasses
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from nmt.attention.contract import Attention
-from nmt.attention.multi_head import MultiHeadAttention
+from nmt.attention.contract import Attended
 from nmt.model.compute import Compute
 from nmt.model.directory import load_package
 from nmt.study.weights import Recorder, Spread, measure_weights, outermost
@@ -45,11 +46,9 @@ def test_a_model_that_looks_everywhere_alike_has_logarithms_of_lengths(
     trained: Path, toy: Path
 ) -> None:
     package = load_package(trained)
-    for each in outermost(package.model):
-        assert isinstance(each, MultiHeadAttention)
-        linear = each.query if each.is_cross else each.query_key_value
-        linear.weight.data[: package.model.config.model_size] = 0.0  # type: ignore[union-attr, index]
-        linear.bias.data[: package.model.config.model_size] = 0.0  # type: ignore[union-attr, index]
+    for mechanism in outermost(package.model):
+        for weight in mechanism.parameters():
+            weight.data.zero_()  # all scores are zero
     pairs = list(read_pairs(toy / "test.src", toy / "test.tgt"))
     measured = measure_weights(package.model, package.segmenters, pairs, COMPUTE)
     lengths = [
@@ -88,21 +87,26 @@ def test_listening_changes_nothing_and_ends(trained: Path) -> None:
 def test_without_weights_there_is_nothing_to_tell(
     trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forward = MultiHeadAttention.forward
-
-    def silent(*args: object, need_weights: bool, **kwargs: object) -> object:
-        assert need_weights
-        return forward(*args, **kwargs)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(MultiHeadAttention, "forward", silent)
     package = load_package(trained)
+    for mechanism in outermost(package.model):
+        monkeypatch.setattr(mechanism, "forward", silenced(mechanism.forward))
     measured = measure_weights(package.model, package.segmenters, [("a", "m")], COMPUTE)
     assert set(measured.values()) == {None}
+
+
+def silenced(forward: Callable[..., Attended]) -> Callable[..., Attended]:
+    """Make a mechanism that has no weights to give, though it is asked."""
+
+    def silent(*args: object, need_weights: bool, **kwargs: object) -> Attended:
+        assert need_weights
+        return dataclasses.replace(forward(*args, **kwargs), weights=None)
+
+    return silent
 
 
 def test_a_mechanism_inside_another_is_not_counted_twice(trained: Path) -> None:
     model = load_package(trained).model
     mechanisms = list(outermost(model))
-    assert len(mechanisms) == sum(isinstance(each, Attention) for each in model.modules()) == 3
-    mechanisms[0].inner = MultiHeadAttention(4, 1, "encoder", mechanisms[0].config)  # type: ignore[arg-type]
+    assert len(mechanisms) == 3
+    mechanisms[0].inner = mechanisms[1]
     assert list(outermost(model)) == mechanisms
