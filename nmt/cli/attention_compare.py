@@ -12,7 +12,6 @@ from nmt.errors import ConfigError, NmtError
 from nmt.model.compute import ComputeConfig
 from nmt.model.config import ModelConfig
 from nmt.settings import Table, assign
-from nmt.training.config import TrainingConfig
 
 
 @click.command(
@@ -49,8 +48,12 @@ from nmt.training.config import TrainingConfig
     help="Trainings of the baseline; at least --seeds.",
 )  # fmt: skip
 @click.option("--updates", type=click.IntRange(1), help="Updates of each training.")
+@click.option(
+    "--budget", metavar="TIME",
+    help="Instead, the time of each training, such as 8m: its own speed tells how many updates "
+    "fit. Either wins over what the settings say.",
+)  # fmt: skip
 @setting_options(ModelConfig, "preset")
-@setting_options(TrainingConfig, "budget")
 @setting_options(ComputeConfig, "threads", "device", "precision")
 @click.option(
     "--jobs", type=click.IntRange(1), default=1, show_default=True,
@@ -76,6 +79,7 @@ def compare(
     seeds: int,
     baseline_seeds: int,
     updates: int | None,
+    budget: str | None,
     jobs: int,
     existing: str,
     style: str,
@@ -93,9 +97,9 @@ def compare(
 
     entries, base = with_baseline(variants, baseline, parse_roles(roles))
     study = Study(
-        folder=Path(output), entries=entries, baseline=base, table=with_updates(table, updates),
-        test=(test_source, test_target), seeds=seeds, baseline_seeds=baseline_seeds, jobs=jobs,
-        replace=existing == "replace",
+        folder=Path(output), entries=entries, baseline=base,
+        table=with_length(table, updates, budget), test=(test_source, test_target), seeds=seeds,
+        baseline_seeds=baseline_seeds, jobs=jobs, replace=existing == "replace",
     )  # fmt: skip
     comparison = run_study(study)
     for line in STYLES[style](comparison):
@@ -107,15 +111,17 @@ def compare(
         )
 
 
-def with_updates(table: Table, updates: int | None) -> Table:
-    """Set the number of updates.
+def with_length(table: Table, updates: int | None, budget: str | None) -> Table:
+    """Set how long trainings are: by updates, by time, or as the settings say.
 
     Raises:
-        ConfigError: There is a budget of time as well.
+        ConfigError: Both are given.
     """
-    if updates is None:
-        return table
-    if table.get("training", {}).get("budget"):
-        raise ConfigError("--updates and --budget (training.budget) exclude each other; drop one")
-    assign(table, "training.max_updates", updates)
+    if updates is not None and budget is not None:
+        raise ConfigError("--updates and --budget exclude each other; leave one out")
+    if updates is not None:
+        assign(table, "training.max_updates", updates)
+        assign(table, "training.budget", "")
+    if budget is not None:
+        assign(table, "training.budget", budget)
     return table

@@ -144,7 +144,7 @@ def notes(comparison: Comparison) -> list[str]:
         f"company in which speeds were measured: cells at a time: {company['jobs']}, threads of "
         f"each: {company['threads']}, {company['machine']}, torch {company['torch']}, "
         f"nmt {company['nmt']}",
-        "MiB: the most that the process of training held resident",
+        "MiB: the most that the process of training held resident, its validations included",
         f"entropy (nats), support (keys with a weight above {SUPPORT_FROM}): "
         f"{'/'.join(ROLES)}, means over layers, heads and queries of the first {WEIGHED_PAIRS} "
         f"test pairs, references forced, each row of weights scaled to sum to 1; {NOTHING}: the "

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from nmt.settings import load_table
 from nmt.study import study as study_module
 from nmt.study.processes import PACKAGE, CellError
 from nmt.study.running import Steps
@@ -69,7 +70,7 @@ def test_the_table_comes_in_the_format_asked_for(nmt: Command, failing: None, st
         (("--variants", "multi-head", "--roles", "x"), "--roles: no role is called 'x'"),
         (
             (*ENTRIES, "--updates", "2", "--budget", "8m"),
-            "--updates and --budget (training.budget) exclude each other; drop one",
+            "--updates and --budget exclude each other; leave one out",
         ),
         ((*ENTRIES, "--budget", "soon"), "training.budget must be a time such as 90s"),
         ((*ENTRIES, "--dev-source", "none"), "none"),
@@ -93,15 +94,22 @@ def test_what_is_wrong_is_said_in_one_line(
 
 
 def test_updates_are_those_of_every_cell(nmt: Command, failing: None) -> None:
-    nmt(*COMPARE, *TEST, *ENTRIES, "--updates", "9")
+    nmt(*COMPARE, *TEST, *ENTRIES, "--updates", "9", "--set", "training.budget=8m")
     for path in Path("study/cells").glob("*/settings.toml"):
-        assert "max_updates = 9\n" in path.read_text()
+        training = load_table(path)["training"]
+        assert (training["max_updates"], training["budget"]) == (9, "")
     refused = nmt(*COMPARE, *TEST, *ENTRIES, "--updates", "8")
     assert refused.err.endswith(
         "was made with training.max_updates = 9, not 8; put it back, choose another --output, or "
         "--existing replace\n"
     )
     assert "failed" in nmt(*COMPARE, *TEST, *ENTRIES, "--updates", "8", "--existing", "replace").err
+
+
+def test_a_budget_is_that_of_every_cell(nmt: Command, failing: None) -> None:
+    nmt(*COMPARE, *TEST, *ENTRIES, "--budget", "8m")
+    budgets = [load_table(path)["training"]["budget"] for path in Path("study").rglob("*.toml")]
+    assert budgets == ["8m", "8m"]
 
 
 def test_the_group_names_its_commands_without_importing_them(nmt: Command) -> None:
