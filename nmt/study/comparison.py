@@ -19,7 +19,6 @@ MEASURES = (
     *(f"entropy_{role}" for role in ROLES), *(f"support_{role}" for role in ROLES),
 )  # fmt: skip
 WITH_DEVIATION = ("bleu", "chrf")
-Results = Mapping[Cell, dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
