@@ -109,7 +109,9 @@ def attend(layers: Sequence[Attention], query: Tensor, memory: Tensor, layout: L
     is_self = memory is query
     lent: Lent | None = None
     for layer in layers:
-        attended = layer(query, query if is_self else memory, layout, lent=lent)
+        attended = layer(
+            query, query if is_self else memory, layout, lent=lent if layer.borrows else None
+        )
         query, lent = attended.output, attended.lent or lent
     return query
 
@@ -175,7 +177,8 @@ class Decoding:
         for number, layer in enumerate(self.layers):
             memory = None if self.cell.role == "cross" else states
             cache = self.caches[number].reorder(parents)
-            attended = layer(states, memory, layout, cache=cache, lent=lent)
+            borrowed = lent if layer.borrows else None
+            attended = layer(states, memory, layout, cache=cache, lent=borrowed)
             assert attended.cache is not None, "a step continues its cache"
             self.caches[number] = attended.cache
             states, lent = attended.output, attended.lent or lent

@@ -1,6 +1,7 @@
 """How a cost grows with the length, and from which length on one is below another."""
 
 import math
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -74,9 +75,7 @@ def exponent(costs: Costs, start: int) -> float | None:
     ]
     if len(points) < 2:
         return None
-    mean_x, mean_y = (sum(axis) / len(points) for axis in zip(*points, strict=True))
-    spread = sum((x - mean_x) * (x - mean_x) for x, _ in points)
-    return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
+    return statistics.linear_regression(*zip(*points, strict=True)).slope
 
 
 def overtaking(costs: Costs, baseline: Costs) -> float | None:

@@ -57,7 +57,7 @@ def spelled_growth(fit: Growth) -> dict[str, str]:
     else:
         overtakes = f"{fit.overtakes:,.0f}"
     return {
-        "p": fit.variant,
+        "variant": fit.variant,
         "time": "-" if fit.time is None else f"{fit.time:.2f}",
         memory: "-" if fit.memory is None else f"{fit.memory:.2f}",
         f"faster than {BASELINE} from": overtakes,
@@ -95,7 +95,7 @@ TITLES = {
         ("Most memory at once in the role {role}, MiB for a sentence and layer", mebibytes),
     ),
     STEP: (
-        ("One decoding step in the role {role} after so many, ms for a layer", milliseconds),
+        ("One decoding step in the role {role} with so many keys, ms for a layer", milliseconds),
         ("Cache in the role {role}, bytes for a token and layer", bytes_per_token),
     ),
 }
