@@ -57,14 +57,14 @@ class Worker:
         """
         if not self._process.is_alive():
             self._start()
-        self._pipe.send((cell, scale))
         try:
+            self._pipe.send((cell, scale))
             figures: Figures = self._answer(scale.limit_seconds)
             return figures
         except TimeoutError:
             self._stop()
             return Figures(cut=f"took longer than {scale.limit_seconds:g} s")
-        except EOFError:
+        except (EOFError, ConnectionError):
             self._stop()
             return Figures(cut="the system ended the process, as a rule for want of memory")
 
@@ -101,9 +101,11 @@ def serve(pipe: Connection, config: ComputeConfig) -> None:
     except ConfigError as error:
         pipe.send(error)
         return
-    pipe.send(describe_machine(compute.device, str(compute.dtype)))
     from nmt.bench.attention import measure
+    from nmt.bench.memory import peak_bytes
 
+    peak_bytes(lambda: None, compute.device)  # the first time takes longer, and is no cell's
+    pipe.send(describe_machine(compute.device, str(compute.dtype)))
     while True:
         try:
             cell, scale = pipe.recv()
