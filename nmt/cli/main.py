@@ -1,69 +1,33 @@
-"""The `nmt` command: a lazy group, so that asking for help imports no command's machinery."""
+"""The `nmt` command."""
 
-import importlib
 import importlib.metadata
 import platform
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 import click
 
 import nmt
 from nmt.cli.command import report
+from nmt.cli.group import LazyGroup
 
 COMMANDS = {  # in the order of the chain, which is the order of the help text
-    "clean": ("Drop damaged and unlikely pairs from parallel text.", "nmt.cli.clean"),
-    "split": ("Set development and test pairs apart from training text.", "nmt.cli.split"),
-    "segment": ("Learn, apply and undo subword segmentation.", "nmt.cli.segment"),
-    "encode": ("Turn text into an encoded corpus for training.", "nmt.cli.encode"),
-    "train": ("Train a translation model, resume one, or fine-tune one.", "nmt.cli.train"),
-    "average": ("Average the weights of several models.", "nmt.cli.average"),
-    "translate": ("Translate lines with a trained model.", "nmt.cli.translate"),
-    "score": ("Score translations against references.", "nmt.cli.score"),
-    "show": ("Show what a model, run, or encoded corpus holds.", "nmt.cli.show"),
-    "attention": ("Compare kinds of attention.", "nmt.cli.attention"),
-    "bench": ("Measure speed on this machine.", "nmt.cli.bench"),
-    "settings": ("Explain every setting, as a TOML file to start from.", "nmt.cli.settings"),
+    "clean": ("Drop damaged and unlikely pairs from parallel text.", "nmt.cli.clean:clean"),
+    "split": ("Set development and test pairs apart from training text.", "nmt.cli.split:split"),
+    "segment": ("Learn, apply and undo subword segmentation.", "nmt.cli.segment:segment"),
+    "encode": ("Turn text into an encoded corpus for training.", "nmt.cli.encode:encode"),
+    "train": ("Train a translation model, resume one, or fine-tune one.", "nmt.cli.train:train"),
+    "average": ("Average the weights of several models.", "nmt.cli.average:average"),
+    "translate": ("Translate lines with a trained model.", "nmt.cli.translate:translate"),
+    "score": ("Score translations against references.", "nmt.cli.score:score"),
+    "show": ("Show what a model, run, or encoded corpus holds.", "nmt.cli.show:show"),
+    "attention": ("Choose, measure, compare and check attention.", "nmt.cli.attention:attention"),
+    "bench": ("Measure speed on this machine.", "nmt.cli.bench:bench"),
+    "settings": (
+        "Explain every setting, as a TOML file to start from.",
+        "nmt.cli.settings:settings",
+    ),
 }
 VERSIONS = ("torch", "sentencepiece", "sacrebleu", "safetensors", "numpy")
-
-
-class LazyGroup(click.Group):
-    """Import a command's module only when that command is asked for.
-
-    Attributes:
-        table: For each command its line of help and its module, which holds a function of that
-            name.
-    """
-
-    def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.table = table
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the commands in the order of the table."""
-        return list(self.table)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Find a command."""
-        if cmd_name not in self.table:
-            return None
-        _, module = self.table[cmd_name]
-        command: click.Command = getattr(importlib.import_module(module), cmd_name)
-        return command
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; Click itself would take a reader that has gone for a failure."""
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError as error:
-            return report(error)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (text, _) in self.table.items()])
 
 
 def show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
