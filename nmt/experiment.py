@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from nmt.attention.config import AttentionSections
 from nmt.corpus.config import DataConfig, EncodeConfig
 from nmt.model.compute import ComputeConfig
-from nmt.model.config import ModelConfig, refuse_self_attention, with_preset
+from nmt.model.config import ModelConfig, refuse_unfit_attention, with_preset
 from nmt.scoring.config import ScoreConfig
 from nmt.search.config import SearchConfig
 from nmt.settings import build
@@ -43,7 +43,7 @@ def read_experiment(table: Mapping[str, Any]) -> Experiment:
     model = table.get("model", {})
     resolved = {"model": with_preset(model)} if isinstance(model, Mapping) else {}
     experiment = build(Experiment, {**table, **resolved})
-    refuse_self_attention(experiment.model, experiment.attention)
+    refuse_unfit_attention(experiment.model, experiment.attention)
     return experiment
 
 

@@ -1,7 +1,7 @@
 """Models by name of their architecture."""
 
 from nmt.attention.config import AttentionSections
-from nmt.model.config import ModelConfig, refuse_self_attention
+from nmt.model.config import ModelConfig, refuse_unfit_attention
 from nmt.model.contract import EncoderDecoder
 from nmt.model.recurrent import RecurrentModel
 from nmt.model.transformer import Transformer
@@ -15,7 +15,7 @@ def build_model(
     Raises:
         ConfigError: Settings do not fit each other or the vocabularies.
     """
-    refuse_self_attention(config, attention)
+    refuse_unfit_attention(config, attention)
     if config.arch == "rnn":
         return RecurrentModel(config, attention, source_vocab, target_vocab)
     return Transformer(config, attention, source_vocab, target_vocab)

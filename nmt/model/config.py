@@ -10,9 +10,12 @@ from nmt.settings import check_choice, nearest, setting, to_table
 
 ARCHITECTURES = {"transformer": "transformer-small", "rnn": "rnn-small"}  # usual presets
 OWN_SETTINGS = {
-    "transformer": ("ffn_size", "norm", "positions", "ffn_dropout"),
+    "transformer": (
+        "ffn_size", "norm", "norm_kind", "feed_forward", "encoder_distinct", "decoder_distinct",
+        "layer_sharing", "positions", "ffn_dropout",
+    ),
     "rnn": ("cell", "feeding"),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,14 +183,19 @@ def with_preset(table: Mapping[str, Any]) -> dict[str, Any]:
     return {"preset": name, **PRESETS[name], **table}
 
 
-def refuse_self_attention(config: ModelConfig, attention: AttentionSections) -> None:
-    """Refuse settings of self-attention for a model that has none.
+def refuse_unfit_attention(config: ModelConfig, attention: AttentionSections) -> None:
+    """Refuse settings of attention that a recurrent model has no place for.
 
     Raises:
-        ConfigError: One of them is not as by default.
+        ConfigError: One of self-attention is not as by default, or layers are to share.
     """
     if config.arch != "rnn":
         return
+    if attention.cross.share != "none":
+        raise ConfigError(
+            f"attention.cross.share = {attention.cross.share!r}, but model.arch = 'rnn' attends "
+            "in one layer, which has no other to share with"
+        )
     usual = to_table(AttentionConfig())
     for role in ("encoder", "decoder"):
         for name, value in to_table(getattr(attention, role)).items():

@@ -53,7 +53,7 @@ class RecurrentModel(EncoderDecoder):
 
         States at padding are without meaning; no state sees what stands after it.
         """
-        cache = self.decoder.attention.remember(memory.states)
+        cache = self.decoder.attention.remember(memory.states, memory.lengths)
         layout = cross_layout(memory, 1)
         position = self.decoder.first(mean_state(memory))
         words = self.decoder.word(self.target_embeddings(target.mT))  # (T, B, G * D)
@@ -75,7 +75,7 @@ class RecurrentModel(EncoderDecoder):
         return RecurrentState(
             hidden=hidden,
             fed=fed,
-            cross=self.decoder.attention.remember(memory.states),
+            cross=self.decoder.attention.remember(memory.states, memory.lengths),
             source_lengths=memory.lengths,
             source_size=memory.states.size(1),
             length=0,

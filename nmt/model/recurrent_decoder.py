@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from nmt.attention.build import build_attention
 from nmt.attention.config import AttentionSections
-from nmt.attention.variants import build_attention
+from nmt.attention.contract import Place
 from nmt.model.cells import CELLS, Parts, gate_linear
 from nmt.model.config import ModelConfig
 from nmt.model.dropout import add_residual, dropout
@@ -46,7 +47,8 @@ class RecurrentDecoder(nn.Module):
         self.word = gate_linear(size, size, kind.num_gates)
         self.fed = gate_linear(size, size, kind.num_gates, bias=False)
         self.between = nn.ModuleList(gate_linear(size, size, kind.num_gates) for _ in layers[1:])
-        self.attention = build_attention("cross", attention.cross, size, config.num_heads)
+        place = Place(role="cross", model_size=size, num_heads=config.num_heads)
+        self.attention = build_attention(place, attention.cross)
         self.bridge = gate_linear(size, size, len(layers) * kind.num_parts)
         self.readout = gate_linear(2 * size, size, 1)
 

@@ -48,6 +48,7 @@ class RecurrentState(DecodingState):
             num_keys=self.source_size,
             key_lengths=self.source_lengths,
             offset=self.length,
+            hypotheses=True,
             device=self.fed.device,
         )
 

@@ -13,7 +13,7 @@ from nmt.model.config import (
     OWN_SETTINGS,
     PRESETS,
     ModelConfig,
-    refuse_self_attention,
+    refuse_unfit_attention,
     with_preset,
 )
 from nmt.settings import build, to_table
@@ -105,6 +105,8 @@ def test_an_architecture_that_is_none_or_not_the_presets_is_refused(
 
 
 OTHER = {"ffn_size": 64, "norm": "post", "positions": "learned", "ffn_dropout": 0.5}
+OTHER |= {"norm_kind": "rms", "feed_forward": "gated", "layer_sharing": "sequence"}
+OTHER |= {"encoder_distinct": 1, "decoder_distinct": 1}
 OTHER |= {"cell": "gru", "feeding": "bahdanau"}
 
 
@@ -127,16 +129,27 @@ def test_settings_of_another_architecture_are_refused(arch: str) -> None:
 @pytest.mark.parametrize("role", ["encoder", "decoder"])
 def test_settings_of_self_attention_are_refused_for_a_recurrent_model(role: str) -> None:
     sections = AttentionSections(**{role: AttentionConfig(dropout=0.5)})
-    refuse_self_attention(ModelConfig(), sections)
+    refuse_unfit_attention(ModelConfig(), sections)
     message = (
         f"attention.{role}.dropout = 0.5, but model.arch = 'rnn' has no self-attention; "
         "set it in attention.cross alone"
     )
     with pytest.raises(ConfigError, match=re.escape(message)):
-        refuse_self_attention(ModelConfig(arch="rnn"), sections)
-    refuse_self_attention(
+        refuse_unfit_attention(ModelConfig(arch="rnn"), sections)
+    refuse_unfit_attention(
         ModelConfig(arch="rnn"), AttentionSections(cross=AttentionConfig(dropout=0.5))
     )
+
+
+def test_the_one_attention_of_a_recurrent_model_has_none_to_share_with() -> None:
+    sections = AttentionSections(cross=AttentionConfig(variant="shared-kv"))
+    refuse_unfit_attention(ModelConfig(), sections)
+    message = (
+        "attention.cross.share = 'key-value', but model.arch = 'rnn' attends in one layer, "
+        "which has no other to share with"
+    )
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        refuse_unfit_attention(ModelConfig(arch="rnn"), sections)
 
 
 @pytest.mark.parametrize("name", PRESETS)

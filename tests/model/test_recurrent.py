@@ -31,7 +31,11 @@ SHAPES: dict[str, dict[str, Any]] = {
     "deep-encoder": {"encoder_layers": 3, "decoder_layers": 1, "tie": "target"},
     "deep-decoder": {"encoder_layers": 1, "decoder_layers": 3, "tie": "none", "cell": "gru"},
 }
-CROSS = [name for name, variant in VARIANTS.items() if "cross" in variant.roles]
+CROSS = [
+    name
+    for name, variant in VARIANTS.items()
+    if "cross" in variant.roles and "share" not in variant.settings
+]
 LENGTHS = torch.tensor([6, 1, 2])
 
 
