@@ -18,7 +18,7 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> Optimizer:
     Source: Kingma and Ba (2015), https://arxiv.org/abs/1412.6980; decay: Loshchilov and Hutter
     (2019), https://arxiv.org/abs/1711.05101.
     """
-    weights = list(model.parameters())
+    weights = [weight for _, weight in trained(model)]
     groups: list[dict[str, Any]] = [
         {"params": [each for each in weights if each.dim() > 1]},
         {"params": [each for each in weights if each.dim() <= 1], "weight_decay": 0.0},
@@ -31,10 +31,13 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> Optimizer:
 
 
 def optimizer_tensors(model: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
-    """Name the optimizer's memory after the weights that it belongs to."""
+    """Name the optimizer's memory after the weights that it belongs to.
+
+    A weight that has never had a gradient is remembered as Adam begins: by zeros.
+    """
     tensors = {}
-    for name, weight in model.named_parameters():
-        state = optimizer.state[weight]
+    for name, weight in trained(model):
+        state = optimizer.state.get(weight) or beginning(weight)
         for key in (*MOMENTS, "step"):
             tensors[f"{key}.{name}"] = state[key].detach()
     return tensors
@@ -47,13 +50,24 @@ def restore_optimizer(model: nn.Module, optimizer: Optimizer, tensors: dict[str,
     Raises:
         CheckpointError: The memory of a weight is missing.
     """
-    for name, weight in model.named_parameters():
+    for name, weight in trained(model):
         state = optimizer.state[weight]
         for key in (*MOMENTS, "step"):
             if f"{key}.{name}" not in tensors:
                 raise CheckpointError(f"the checkpoint's optimizer lacks {key} of {name}")
             saved = tensors[f"{key}.{name}"]
             state[key] = saved.clone().to(weight.device)
+
+
+def trained(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """List by name the weights that are trained at all."""
+    return [(name, each) for name, each in model.named_parameters() if each.requires_grad]
+
+
+def beginning(weight: Tensor) -> dict[str, Tensor]:
+    """Give the memory of a weight before its first gradient."""
+    moments = {key: torch.zeros_like(weight) for key in MOMENTS}
+    return {**moments, "step": torch.zeros((), device=weight.device)}
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:
