@@ -88,11 +88,10 @@ class AverageAttention(Attention):
 def mean_by_matrix(memory: Tensor, layout: Layout) -> Tensor:
     """Average what each query sees by a matrix of shares: the definition, (B, T, D)."""
     exact = exactly(memory)
+    seen = exact.new_ones((1, layout.num_queries, layout.num_keys))
     visible = layout.visible()
-    if visible is None:
-        visible = torch.ones((layout.num_queries, layout.num_keys), dtype=torch.bool)
-        visible = visible.to(memory.device)[None, None]
-    seen = visible[:, 0].to(exact.dtype)  # (B or 1, T, S)
+    if visible is not None:
+        seen = seen * visible[:, 0]  # (B or 1, T, S)
     return seen / seen.sum(-1, keepdim=True).clamp(min=1.0) @ exact
 
 

@@ -15,7 +15,8 @@ from nmt.attention.config import ROLES, AttentionConfig
 from nmt.attention.contract import Place
 
 EXPONENT = 60.0  # e^60 times a sum over any length still is a number in float32, as is e^-60
-LEAST_RANDOM = 1e-2
+LEAST_ELU = -40.0  # the square of e^-40 is a number in float32
+LEAST_RANDOM = 0.1  # below the least true weight of one key at scale 1, which is e^-2
 
 
 class FeatureMap(nn.Module, ABC):
@@ -55,7 +56,7 @@ class Elu(FeatureMap):
     def queries(self, x: Tensor) -> Tensor:
         """Map queries."""
         # Adding 1 to what elu returns would lose all digits far below zero.
-        return torch.where(x > 0, x + 1, x.clamp(max=0.0).exp())
+        return torch.where(x > 0, x + 1, x.clamp(LEAST_ELU, 0.0).exp())
 
     def keys(self, x: Tensor) -> Tensor:
         """Map keys."""
@@ -140,7 +141,9 @@ def orthogonal_gaussian(num_heads: int, rows: int, size: int, seed: list[int]) -
     """
     random = np.random.RandomState(seed)
     blocks = -(-rows // size)
-    bases = np.linalg.qr(random.standard_normal((num_heads, blocks, size, size)))[0]
+    bases, rest = np.linalg.qr(random.standard_normal((num_heads, blocks, size, size)))
+    # Householder's signs are not random: uncorrected, directions would have a preference.
+    bases *= np.sign(np.diagonal(rest, axis1=-2, axis2=-1))[..., None, :]
     lengths = np.linalg.norm(random.standard_normal((num_heads, rows, size)), axis=-1)
     drawn = bases.reshape(num_heads, blocks * size, size)[:, :rows] * lengths[..., None]
     return torch.from_numpy(drawn).float()
