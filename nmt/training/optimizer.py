@@ -7,22 +7,31 @@ from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
 from nmt.errors import CheckpointError
+from nmt.model.contract import EncoderDecoder
 from nmt.training.config import TrainingConfig
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
+SPEED = "speed"  # factor of a group's learning rate
 
 
-def make_optimizer(model: nn.Module, config: TrainingConfig) -> Optimizer:
+def make_optimizer(model: EncoderDecoder, config: TrainingConfig) -> Optimizer:
     """Make the optimizer; only matrices decay, since a norm's scale or a bias has no size to lose.
+
+    What sets how attention adapts (spans, gates, alphas) learns faster and does not decay.
 
     Source: Kingma and Ba (2015), https://arxiv.org/abs/1412.6980; decay: Loshchilov and Hutter
     (2019), https://arxiv.org/abs/1711.05101.
     """
-    weights = [weight for _, weight in trained(model)]
+    regulators = model.regulators()
+    apart = {id(each) for each in regulators}
+    weights = [each for each in model.parameters() if id(each) not in apart]
     groups: list[dict[str, Any]] = [
         {"params": [each for each in weights if each.dim() > 1]},
         {"params": [each for each in weights if each.dim() <= 1], "weight_decay": 0.0},
     ]
+    if regulators:
+        faster = {SPEED: config.regulator_speed, "weight_decay": 0.0}
+        groups.append({"params": regulators, **faster})
     betas = (config.beta1, config.beta2)
     if config.optimizer == "adam":
         return Adam(groups, config.learning_rate, betas, eps=1e-9, fused=True)
@@ -33,12 +42,12 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> Optimizer:
 def optimizer_tensors(model: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
     """Name the optimizer's memory after the weights that it belongs to.
 
-    A weight that has never had a gradient is remembered as Adam begins: by zeros.
+    Of a weight that never had a gradient it knows only that no step was taken.
     """
     tensors = {}
-    for name, weight in trained(model):
-        state = optimizer.state.get(weight) or beginning(weight)
-        for key in (*MOMENTS, "step"):
+    for name, weight in model.named_parameters():
+        state = optimizer.state.get(weight) or {"step": torch.zeros(())}
+        for key in state:
             tensors[f"{key}.{name}"] = state[key].detach()
     return tensors
 
@@ -50,7 +59,9 @@ def restore_optimizer(model: nn.Module, optimizer: Optimizer, tensors: dict[str,
     Raises:
         CheckpointError: The memory of a weight is missing.
     """
-    for name, weight in trained(model):
+    for name, weight in model.named_parameters():
+        if f"step.{name}" in tensors and not tensors[f"step.{name}"].any():
+            continue
         state = optimizer.state[weight]
         for key in (*MOMENTS, "step"):
             if f"{key}.{name}" not in tensors:
@@ -59,18 +70,7 @@ def restore_optimizer(model: nn.Module, optimizer: Optimizer, tensors: dict[str,
             state[key] = saved.clone().to(weight.device)
 
 
-def trained(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
-    """List by name the weights that are trained at all."""
-    return [(name, each) for name, each in model.named_parameters() if each.requires_grad]
-
-
-def beginning(weight: Tensor) -> dict[str, Tensor]:
-    """Give the memory of a weight before its first gradient."""
-    moments = {key: torch.zeros_like(weight) for key in MOMENTS}
-    return {**moments, "step": torch.zeros((), device=weight.device)}
-
-
 def set_rate(optimizer: Optimizer, rate: float) -> None:
     """Use this learning rate from the next update on."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get(SPEED, 1.0)
