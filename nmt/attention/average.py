@@ -73,6 +73,8 @@ class AverageAttention(Attention):
 
     def choose(self, request: Request) -> Choice:
         """Say which kernel serves a request, and why."""
+        if request.is_step:
+            return Choice("chunked", "a step only adds to a sum")
         if request.forced == "dense":
             return Choice("dense", "asked for by name")
         return Choice("chunked", "one cumulative sum")

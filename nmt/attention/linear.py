@@ -4,7 +4,7 @@ B batch, T queries, S keys, D model size, H heads, K head size, R features.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nmt.attention.chunked import chunked, quadratic, suits, without_padding
 from nmt.attention.config import AttentionConfig
@@ -12,7 +12,7 @@ from nmt.attention.contract import Attended, Attention, Cache, Lent, Place, work
 from nmt.attention.features import make_features
 from nmt.attention.kernels import Choice, Request
 from nmt.attention.layout import Layout
-from nmt.attention.multi_head import packed_linear
+from nmt.attention.projections import PackedLinear
 from nmt.attention.running import FixedSums, RunningSums, counted, exactly, ratio
 
 
@@ -33,13 +33,20 @@ class LinearAttention(Attention):
         super().__init__()
         self.place = place
         self.config = config
-        if place.is_cross:
-            self.query = packed_linear(place.model_size, 1)
-            self.key_value = packed_linear(place.model_size, 2)
-        else:
-            self.query_key_value = packed_linear(place.model_size, 3)
-        self.output = packed_linear(place.model_size, 1)
+        self._project_from(place)
+        self.output = nn.Linear(place.model_size, place.model_size)
+        nn.init.xavier_uniform_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
         self.features = make_features(place, config)
+
+    def _project_from(self, place: Place) -> None:
+        size, heads = (place.model_size, place.head_size), place.num_heads
+        if place.is_cross:
+            self.query = PackedLinear(*size, {"query": heads})
+            self.key_value = PackedLinear(*size, {"key": heads, "value": heads})
+        else:
+            parts = {"query": heads, "key": heads, "value": heads}
+            self.query_key_value = PackedLinear(*size, parts)
 
     def forward(
         self,
@@ -72,13 +79,15 @@ class LinearAttention(Attention):
 
     def remember(self, memory: Tensor, lengths: Tensor) -> FixedSums:
         """Sum over the source once for all steps and hypotheses, (B, H, R, K + 1)."""
-        keys, values = self._heads(self.key_value(memory), 2)
+        made = self.key_value.heads(memory)
         with torch.autocast(memory.device.type, enabled=False):
-            keys = without_padding(self.features.keys(exactly(keys)), lengths)
-            return FixedSums(keys.mT @ counted(values))
+            keys = without_padding(self.features.keys(exactly(made["key"])), lengths)
+            return FixedSums(keys.mT @ counted(made["value"]))
 
     def choose(self, request: Request) -> Choice:
         """Say which kernel serves a request, and why."""
+        if request.is_step:
+            return Choice("chunked", "a step only adds to sums")
         if request.forced == "dense":
             return Choice("dense", "asked for by name")
         return Choice("chunked", "in time and memory linear in the length")
@@ -112,16 +121,9 @@ class LinearAttention(Attention):
         """Make queries, keys and values, (B, H, T or S, K); no keys where they are remembered."""
         if not self.place.is_cross:
             assert memory is query, "self-attention attends to its own input"
-            queries, keys, values = self._heads(self.query_key_value(query), 3)
-            return queries, keys, values
-        (queries,) = self._heads(self.query(query), 1)
-        if memory is None:
-            return queries, None, None
-        keys, values = self._heads(self.key_value(memory), 2)
-        return queries, keys, values
-
-    def _heads(self, packed: Tensor, count: int) -> tuple[Tensor, ...]:
-        """Cut (B, T, count * D) into `count` tensors of (B, H, T, K)."""
-        heads = (count, self.place.num_heads, self.place.head_size)
-        split = packed.view(*packed.shape[:2], *heads)  # (B, T, count, H, K)
-        return tuple(split.permute(2, 0, 3, 1, 4).unbind(0))
+            made = self.query_key_value.heads(query)
+        else:
+            made = self.query.heads(query)
+            if memory is not None:
+                made |= self.key_value.heads(memory)
+        return made["query"], made.get("key"), made.get("value")

@@ -188,3 +188,5 @@ def test_there_are_no_weights_and_the_choice_gives_its_reason() -> None:
     assert attention.choose(request) == Choice("chunked", "one cumulative sum")
     forced = replace(request, forced="dense")
     assert attention.choose(forced) == Choice("dense", "asked for by name")
+    step = replace(forced, is_step=True)
+    assert attention.choose(step) == Choice("chunked", "a step only adds to a sum")

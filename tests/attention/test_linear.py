@@ -75,10 +75,7 @@ def test_the_kernel_is_the_definition(variant: str, role: str, chunk: int) -> No
 @pytest.mark.parametrize("variant", KINDS)
 def test_weights_are_products_of_features_over_their_sum(variant: str) -> None:
     attention, memory = make(variant, "encoder"), states(1, 5, 8)
-    query, key, value = (
-        each.unflatten(-1, (2, 4)).transpose(1, 2)
-        for each in attention.query_key_value(memory).chunk(3, -1)
-    )
+    query, key, value = attention.query_key_value.heads(memory).values()
     products = attention.features.queries(query) @ attention.features.keys(key).mT
     weights = products / products.sum(-1, keepdim=True)
     expected = attention.output((weights @ value).transpose(1, 2).flatten(2))
@@ -265,6 +262,8 @@ def test_the_choice_of_a_kernel_gives_its_reason() -> None:
     assert attention.choose(request) == Choice("chunked", "in time and memory linear in the length")
     forced = replace(request, forced="dense")
     assert attention.choose(forced) == Choice("dense", "asked for by name")
+    step = replace(forced, is_step=True)
+    assert attention.choose(step) == Choice("chunked", "a step only adds to sums")
 
 
 @pytest.mark.parametrize("kernel", ["fused", "banded", "blocked", "flex"])
