@@ -50,6 +50,11 @@ class ModelConfig:
         "What embeddings say of the order of words; attention may say the rest.",
         choices=("sinusoidal", "learned", "none"),
     )
+    sentence_break: str = setting(
+        "",
+        "Piece that ends a sentence within a line, one of segment.user_symbols; attention with "
+        "pattern = 'sentence' goes by it. Empty: a line is one sentence.",
+    )
     max_length: int = setting(1024, "Longest source or target, in pieces.")
     tie: str = setting(
         "all",

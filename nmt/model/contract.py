@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.attention.contract import Attention
+from nmt.model.sentences import Breaks
 from nmt.model.state import DecoderState
 
 
@@ -20,10 +21,12 @@ class Memory:
     Attributes:
         states: (B, S, D).
         lengths: (B,)
+        sentences: (B, S) number of each id's sentence within its line; None where it is one.
     """
 
     states: Tensor
     lengths: Tensor
+    sentences: Tensor | None = None
 
 
 class EncoderDecoder(nn.Module, ABC):
@@ -31,9 +34,11 @@ class EncoderDecoder(nn.Module, ABC):
 
     Attributes:
         max_length: Longest source or target, in ids.
+        breaks: The ids that end a sentence within a line.
     """
 
     max_length: int
+    breaks: Breaks = Breaks()
 
     def mechanisms(self) -> dict[str, Attention]:
         """Name the mechanisms of attention by where they stand; shared ones once."""
