@@ -40,12 +40,14 @@ class Lent:
 
     Attributes:
         keys, values: (B, G, S, K), where keys and values are shared.
+        layout: That fits them.
         weights: (B, H, T, S), where weights are shared.
         context: (B, T, D) before the output projection, where cross-attention shares weights.
     """
 
     keys: Tensor | None = None
     values: Tensor | None = None
+    layout: Layout | None = None
     weights: Tensor | None = None
     context: Tensor | None = None
 

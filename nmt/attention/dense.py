@@ -1,44 +1,136 @@
-"""The definition of scaled dot-product attention: materialised, and obviously right.
+"""The definition of composed attention: materialised, and obviously right.
 
-B batch, H heads, T queries, S keys, K head size.
+B batch, H heads, G key/value heads, L blocks of a tile, T queries, S keys, K head size.
 """
+
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from nmt.attention.layout import Layout
+from nmt.attention.config import AttentionConfig
+from nmt.attention.contract import Place
+from nmt.attention.distance import (
+    AdaptiveSpan,
+    Alibi,
+    BucketedBias,
+    LocalGaussian,
+    ShawRelative,
+    Term,
+)
+from nmt.attention.layout import FULL, Layout, Pattern, Tile
+from nmt.attention.normalisers import NORMALISERS
+from nmt.attention.products import grouped
+from nmt.attention.scores import SCORES
 
-HIDDEN = -1e9  # finite, so that a row of nothing but hidden keys stays a number
 
+class Composition(nn.Module):
+    """Score, add what distance says, mix heads, normalise over visible keys, weight values.
 
-def dense(
-    query: Tensor, key: Tensor, value: Tensor, layout: Layout, dropout: float = 0.0
-) -> tuple[Tensor, Tensor]:
-    """Weight values by the softmax of scaled dot products.
-
-    Args:
-        query: (B, H, T, K).
-        key, value: (B, H, S, K).
-        dropout: Share of the weights dropped.
-
-    Returns:
-        The weighted values (B, H, T, K) and the weights (B, H, T, S).
-
-    Source: Vaswani et al. (2017), https://arxiv.org/abs/1706.03762, equation 1.
+    Source: Vaswani et al. (2017), https://arxiv.org/abs/1706.03762, equation 1; each part names
+    its own.
     """
-    scores = (query * query.size(-1) ** -0.5) @ key.mT  # (B, H, T, S)
-    weights = normalised(scores, layout.visible()).to(value.dtype)
-    if dropout > 0.0:
-        weights = F.dropout(weights, dropout)
-    return weights @ value, weights
+
+    def __init__(self, place: Place, num_heads: int, config: AttentionConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.score = SCORES[config.score](place, num_heads)
+        self.term = term_of(place, num_heads, config)
+        self.normaliser = NORMALISERS[config.normaliser](num_heads, config)
+        self.mixing = HeadMixing(num_heads) if config.talking else None
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, layout: Layout, tile: Tile | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Attend over all pairs of a tile.
+
+        Args:
+            query: (B, H, *L, T, K), transformed by the score.
+            key, value: (B, G, *L, S, K), keys transformed by the score.
+
+        Returns:
+            The weighted values (B, H, *L, T, K) and the weights (B, H, *L, T, S).
+        """
+        weights = self.weights(query, key, layout, tile).to(value.dtype)
+        dropout = self.config.dropout if self.training else 0.0
+        dropped = F.dropout(weights, dropout) if dropout else weights
+        context = grouped(dropped, value)
+        if self.term is not None:
+            added = self.term.of_values(dropped, layout, tile)
+            context = context if added is None else context + added
+        return context, weights
+
+    def weights(self, query: Tensor, key: Tensor, layout: Layout, tile: Tile | None) -> Tensor:
+        """Weigh the keys of a tile, (B, H, *L, T, S), in at least float32."""
+        scores = self.score(query, key)
+        visible = layout.visible(tile)
+        if self.term is not None:
+            added, seen = self.term(query, layout, tile)
+            scores = scores + added
+            if seen is not None:
+                visible = seen if visible is None else visible & seen
+        if self.mixing is not None:
+            scores = self.mixing.before(scores)
+        weights: Tensor = self.normaliser(scores, visible)
+        return weights if self.mixing is None else self.mixing.after(weights)
+
+    def pattern(self) -> Pattern:
+        """Give what is visible whatever the queries are."""
+        config = self.config
+        if config.pattern == "window":
+            return Pattern(config.window, config.dilation, config.global_tokens)
+        if config.pattern == "local-m":
+            return Pattern(config.window)
+        if config.pattern == "span":
+            assert self.term is not None, "a span is a term"
+            return Pattern(self.term.reach())
+        return Pattern(sentences=True) if config.pattern == "sentence" else FULL
+
+    def penalty(self) -> Tensor | None:
+        """Give what is added to the loss, if anything."""
+        return None if self.term is None else self.term.penalty()
+
+    def regulators(self) -> Iterable[nn.Parameter]:
+        """Name the weights that set how attention adapts."""
+        spans = [self.term.share] if isinstance(self.term, AdaptiveSpan) else []
+        return [*self.normaliser.regulators(), *spans]
+
+    def statistics(self) -> dict[str, float]:
+        """Tell what was learnt."""
+        return self.normaliser.statistics() | (self.term.statistics() if self.term else {})
 
 
-def normalised(scores: Tensor, visible: Tensor | None) -> Tensor:
-    """Take the softmax over visible keys in at least float32; a row that sees none is zero."""
-    exact = torch.promote_types(scores.dtype, torch.float32)  # float64 stays float64
-    if visible is None:
-        return scores.softmax(dim=-1, dtype=exact)
-    hidden = max(HIDDEN, torch.finfo(scores.dtype).min)  # float16 ends at -65504
-    weights = scores.masked_fill(~visible, hidden).softmax(dim=-1, dtype=exact)
-    return weights.masked_fill(~visible, 0.0)  # not nan_to_num: that would hide real faults
+class HeadMixing(nn.Module):
+    """Mix scores, and then weights, across heads; starts as no mixing.
+
+    Source: Shazeer et al. (2020), https://arxiv.org/abs/2003.02436, section 2.
+    """
+
+    def __init__(self, num_heads: int) -> None:
+        super().__init__()
+        self.scores = nn.Parameter(torch.eye(num_heads))
+        self.weights = nn.Parameter(torch.eye(num_heads))
+
+    def before(self, scores: Tensor) -> Tensor:
+        """Mix (B, H, *L, T, S) before the normaliser."""
+        return torch.einsum("gh,bh...->bg...", self.scores.to(scores.dtype), scores)
+
+    def after(self, weights: Tensor) -> Tensor:
+        """Mix (B, H, *L, T, S) after it; hidden keys keep nothing."""
+        return torch.einsum("gh,bh...->bg...", self.weights.to(weights.dtype), weights)
+
+
+def term_of(place: Place, num_heads: int, config: AttentionConfig) -> Term | None:
+    """Make what settings let distance add to the scores."""
+    if config.pattern == "local-p":
+        return LocalGaussian(num_heads, place.head_size, config.window)
+    if config.pattern == "span":
+        return AdaptiveSpan(num_heads, config.window, config.span_ramp, config.penalty)
+    if config.positions == "alibi":
+        return Alibi(num_heads)
+    if config.positions == "bucketed":
+        return BucketedBias(num_heads, config.buckets, config.max_distance)
+    if config.positions == "shaw":
+        return ShawRelative(place.head_size, config.max_distance)
+    return None

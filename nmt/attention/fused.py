@@ -3,25 +3,59 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from nmt.attention.dense import Composition
 from nmt.attention.layout import Layout
+from nmt.attention.products import repeated
 
 
-def fused(query: Tensor, key: Tensor, value: Tensor, layout: Layout) -> Tensor:
-    """Compute what `dense` defines, in memory linear in the length.
+def fused(
+    composition: Composition, query: Tensor, key: Tensor, value: Tensor, layout: Layout
+) -> Tensor:
+    """Compute what `Composition` defines, in memory linear in the length.
 
     Args:
         query: (B, H, T, K).
-        key, value: (B, H, S, K).
+        key, value: (B, G, S, K).
 
     Returns:
         The weighted values, (B, H, T, K).
     """
-    # `is_causal` is aligned to the top left, so it is only right when nothing precedes.
-    causal = layout.causal and layout.offset == 0 and layout.num_queries == layout.num_keys
-    if causal and layout.key_lengths is None and layout.ancestry is None:
-        return F.scaled_dot_product_attention(query, key, value, is_causal=True)
-    visible = layout.visible()
-    output = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
+    num_heads, num_groups = query.size(1), key.size(1)
+    visible = None if is_plainly_causal(layout) else layout.visible()
+    if num_groups != num_heads and layout.is_step:
+        return in_groups(composition, query, key, value, layout)
+    output = F.scaled_dot_product_attention(
+        query,
+        repeated(key, num_heads),
+        repeated(value, num_heads),
+        attn_mask=visible,
+        is_causal=is_plainly_causal(layout),
+        scale=composition.score.scale,
+    )
     if visible is None:
         return output
     return output.masked_fill(~visible.any(-1, keepdim=True), 0.0)  # kernels differ on such rows
+
+
+def is_plainly_causal(layout: Layout) -> bool:
+    """Tell whether the kernel's own causality, aligned to the top left, says all."""
+    starts = layout.offset == 0 and layout.num_queries == layout.num_keys
+    bare = layout.key_lengths is None and layout.ancestry is None
+    return layout.causal and starts and bare and layout.is_full
+
+
+def in_groups(
+    composition: Composition, query: Tensor, key: Tensor, value: Tensor, layout: Layout
+) -> Tensor:
+    """Attend with the queries of a group below each other, so that no key is stored twice."""
+    groups, visible = key.size(1), layout.visible()
+    size, length = query.size(1) // groups, query.size(2)
+    folded = query.unflatten(1, (groups, size)).flatten(2, 3)  # (B, G, R * T, K)
+    if visible is not None:
+        visible = visible.repeat(1, 1, size if visible.size(2) > 1 else 1, 1)
+    scale = composition.score.scale
+    output = F.scaled_dot_product_attention(folded, key, value, attn_mask=visible, scale=scale)
+    if visible is not None:
+        output = output.masked_fill(~visible.any(-1, keepdim=True), 0.0)
+    apart: Tensor = output.unflatten(2, (size, length))
+    return apart.flatten(1, 2)

@@ -2,12 +2,6 @@
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
-from nmt.attention.dense import dense
-from nmt.attention.fused import fused
-from nmt.attention.layout import Layout
-
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -15,19 +9,44 @@ class Request:
 
     Attributes:
         device: "cpu" or "cuda".
-        num_keys: The longest memory in the batch.
+        num_queries, num_keys: The longest in the batch.
         needs_weights: Whether the weights themselves are wanted.
         needs_gradient: Whether a backward pass follows.
+        is_step: Whether the queries are hypotheses in a decoding step.
         dropout: Share of the weights dropped.
         forced: "auto", or the name of a kernel.
     """
 
     device: str
     num_keys: int
+    num_queries: int = 0
     needs_weights: bool = False
     needs_gradient: bool = False
+    is_step: bool = False
     dropout: float = 0.0
     forced: str = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Abilities:
+    """What a composition allows a kernel to be.
+
+    Attributes:
+        unfused: Why its weights must be seen; empty where the fused kernel will do.
+        reach: Furthest key on one side that is seen, where that is bounded.
+        by_sentence: Whether only keys of the same sentence are seen.
+        shares_weights: Whether other layers use its weights.
+    """
+
+    unfused: str = ""
+    reach: int | None = None
+    by_sentence: bool = False
+    shares_weights: bool = False
+
+    @property
+    def has_band(self) -> bool:
+        """Tell whether most pairs of a long sequence are hidden."""
+        return self.reach is not None or self.by_sentence
 
 
 @dataclass(frozen=True)
@@ -39,27 +58,50 @@ class Choice:
 
 
 FUSED_BACKWARD_PAYS_FROM = 256  # keys; below, its backward on a CPU loses to plain products
+BAND_PAYS_FROM = 4  # times the reach; below, the band is most of all pairs
+BLOCKS_PAY_FROM = 512 * 512  # pairs; above, weights are recomputed rather than kept
 
 
-def choose(request: Request) -> Choice:
+def choose(can: Abilities, request: Request) -> Choice:
     """Choose the fastest kernel that computes what is asked for."""
     if request.needs_weights:
         return Choice("dense", "the weights themselves are wanted")
-    if request.dropout > 0.0:
-        return Choice("dense", "dropout on weights needs the weights")
+    if can.shares_weights:
+        return Choice("dense", "other layers use its weights")
+    if request.is_step:
+        return choose_for_step(can, request)
     if request.forced != "auto":
         return Choice(request.forced, "asked for by name")
+    if can.has_band and request.num_keys > max(BAND_PAYS_FROM * (can.reach or 0), 256):
+        if request.device == "cuda" and not can.unfused and not request.dropout:
+            return Choice("flex", "skips the blocks outside the band on cuda")
+        return Choice("banded", "the band is a small part of all pairs")
+    reason = can.unfused or ("dropout on weights needs the weights" if request.dropout else "")
+    if reason:
+        return choose_unfused(reason, request)
+    return choose_fused(request)
+
+
+def choose_for_step(can: Abilities, request: Request) -> Choice:
+    """Choose for single queries, where there is nothing to cut into blocks."""
+    if request.forced == "dense":
+        return Choice("dense", "asked for by name")
+    if can.unfused:
+        return Choice("dense", can.unfused)
+    return Choice("fused", "a step of products and a softmax")
+
+
+def choose_unfused(reason: str, request: Request) -> Choice:
+    """Choose where the weights must be seen."""
+    if request.num_queries * request.num_keys > BLOCKS_PAY_FROM:
+        return Choice("blocked", f"{reason}; too many pairs to keep")
+    return Choice("dense", reason)
+
+
+def choose_fused(request: Request) -> Choice:
+    """Choose where the fused kernel will do."""
     if request.device != "cpu":
         return Choice("fused", f"the fastest on {request.device}")
     if request.needs_gradient and request.num_keys < FUSED_BACKWARD_PAYS_FROM:
         return Choice("dense", "plain products are faster backward at sentence length on a CPU")
     return Choice("fused", "the fastest on a CPU, in memory linear in the length")
-
-
-def attend(
-    query: Tensor, key: Tensor, value: Tensor, layout: Layout, request: Request
-) -> tuple[Tensor, Tensor | None]:
-    """Run scaled dot-product attention on (B, H, T, K) by the kernel chosen for the request."""
-    if choose(request).kernel == "fused":
-        return fused(query, key, value, layout), None
-    return dense(query, key, value, layout, request.dropout)

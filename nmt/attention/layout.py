@@ -91,6 +91,16 @@ class Layout:
     pattern: Pattern = FULL
     device: torch.device = torch.device("cpu")  # noqa: RUF009 (immutable)
 
+    @property
+    def is_step(self) -> bool:
+        """Tell whether the queries are hypotheses in a decoding step."""
+        return self.hypotheses or self.ancestry is not None
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether the pattern hides nothing."""
+        return self.pattern == FULL
+
     def restricted(self, pattern: Pattern) -> "Layout":
         """Leave only a pattern visible; made once for all layers that ask for the same."""
         if pattern == self.pattern:

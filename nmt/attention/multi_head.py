@@ -1,38 +1,89 @@
-"""Multi-head attention.
+"""Multi-head attention, composed of a score, a normaliser, a pattern, a layout of heads.
 
-B batch, T queries, S keys, D model size, H heads, K head size.
+B batch, T queries, S keys, D model size, H heads, G key/value heads, K head size.
 """
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from nmt.attention.caches import FixedKeyValues, GrowingKeyValues
+from nmt.attention.banded import banded
+from nmt.attention.blocked import blocked
+from nmt.attention.caches import FixedKeyValues, GrowingKeyValues, Nothing
 from nmt.attention.config import AttentionConfig
-from nmt.attention.contract import Attended, Attention, Cache
-from nmt.attention.kernels import Request, attend
+from nmt.attention.contract import Attended, Attention, Cache, Lent, Place, working_type
+from nmt.attention.dense import Composition
+from nmt.attention.flex import flex
+from nmt.attention.fused import fused
+from nmt.attention.gates import ContextGate, HeadGates
+from nmt.attention.kernels import Abilities, Choice, Request, choose
 from nmt.attention.layout import Layout
+from nmt.attention.products import grouped
+from nmt.attention.projections import PackedLinear, parts_of
+from nmt.attention.rotary import rotated
+from nmt.errors import ConfigError
+
+Kernel = Callable[[Composition, Tensor, Tensor, Tensor, Layout], Tensor]
+KERNELS: dict[str, Kernel] = {"fused": fused, "banded": banded, "blocked": blocked, "flex": flex}
+
+
+@dataclass(frozen=True)
+class Operands:
+    """What a kernel is given.
+
+    Attributes:
+        query: (B, H, T, K); None where another layer lends the weights.
+        key: (B, G, S, K), or None as well.
+        value: (B, G, S, K).
+        layout: That fits them.
+        cache: For the next step.
+    """
+
+    query: Tensor | None
+    key: Tensor | None
+    value: Tensor
+    layout: Layout
+    cache: Cache | None
 
 
 class MultiHeadAttention(Attention):
     """Attend with several heads at once, each in its own projection of the model.
 
-    The projections of one input are packed into one matrix, since one wide product is faster
-    than several narrow ones.
-
-    Source: Vaswani et al. (2017), https://arxiv.org/abs/1706.03762, section 3.2.2.
+    Source: Vaswani et al. (2017), https://arxiv.org/abs/1706.03762, section 3.2.2; each choice
+    of the settings names its own.
     """
 
-    def __init__(self, model_size: int, num_heads: int, role: str, config: AttentionConfig) -> None:
+    def __init__(self, place: Place, config: AttentionConfig) -> None:
         super().__init__()
-        self.num_heads = num_heads
+        self.place = place
         self.config = config
-        self.is_cross = role == "cross"
-        if self.is_cross:
-            self.query = packed_linear(model_size, 1)
-            self.key_value = packed_linear(model_size, 2)
-        else:
-            self.query_key_value = packed_linear(model_size, 3)
-        self.output = packed_linear(model_size, 1)
+        self.num_heads = heads_of(place, config)
+        self.borrows = config.share != "none" and place.layer % config.share_block > 0
+        self.takes_context = self.borrows and config.share == "weights" and place.is_cross
+        size = self.num_heads * place.head_size
+        if not self.takes_context:
+            self._project_from(place)
+        if not (self.borrows and config.share == "weights"):
+            self.composition = Composition(place, self.num_heads, config)
+        self.gates = HeadGates(self.num_heads, config.penalty) if config.gates else None
+        gated = config.context_gate
+        self.context_gate = ContextGate(self.num_heads, place.head_size) if gated else None
+        self.output = nn.Linear(size, place.model_size)
+        if size:
+            nn.init.xavier_uniform_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def _project_from(self, place: Place) -> None:
+        parts = parts_of(self.config, self.num_heads, self.borrows)
+        size = place.model_size, place.head_size
+        if not place.is_cross:
+            self.query_key_value = PackedLinear(*size, parts)
+            return
+        self.query = PackedLinear(*size, {"query": parts.pop("query")})
+        if parts:
+            self.key_value = PackedLinear(*size, parts)
 
     def forward(
         self,
@@ -42,69 +93,249 @@ class MultiHeadAttention(Attention):
         *,
         cache: Cache | None = None,
         need_weights: bool = False,
+        lent: Lent | None = None,
     ) -> Attended:
         """Attend; see the contract."""
-        queries, keys, values, cache = self._project(query, memory, cache)
+        assert self.borrows == (lent is not None), "one borrows what another lends"
+        if self.takes_context:
+            assert lent is not None
+            assert lent.context is not None, "the owner lends its context"
+            weights = lent.weights if need_weights else None
+            return Attended(self.output(lent.context), cache, weights, lent)
+        operands = self._operands(query, memory, layout, cache, lent)
+        context, weights = self._attend(operands, lent, need_weights)
+        if self.context_gate is not None:
+            assert operands.query is not None, "a gate asks the query"
+            context = self.context_gate(operands.query, context)
+        if self.gates is not None:
+            context = self.gates(context)
+        joined = context.transpose(1, 2).flatten(2)  # (B, T, H * K)
+        shared = self._lent(operands, lent, weights, joined)
+        return Attended(
+            self.output(joined), operands.cache, weights if need_weights else None, shared
+        )
+
+    def start(self, batch_size: int, beam: int, limit: int) -> Cache:
+        """Make the empty cache of self-attention, a ring where a window forgets."""
+        if self.borrows and self.config.share == "key-value":
+            return Nothing()
+        heads, size = self.query_key_value.parts, self.place.head_size
+        weight, groups = self.output.weight, heads.get("value", heads.get("key", 0))
+        slots, kept = self._slots(limit)
+        shape = (batch_size, groups, slots, beam, size)
+        cache = GrowingKeyValues.empty(shape, working_type(weight), weight.device)
+        if self.borrows:  # only values are its own
+            cache = replace(cache, keys=cache.keys[..., :0])
+        elif self._keys_are_values():
+            cache = replace(cache, values=cache.keys)
+        return replace(cache, kept=kept, forgets=slots < limit)
+
+    def remember(self, memory: Tensor, lengths: Tensor) -> Cache:
+        """Project the source once for all steps and hypotheses."""
+        if self.borrows:
+            return Nothing()
+        heads = self.query.heads(memory) if self.config.tied == "query-key" else {}
+        heads |= self.key_value.heads(memory)
+        unscored = heads["query"] if self.config.tied == "query-key" else heads["key"]
+        key = self.composition.score.of_key(unscored)
+        if self._keys_are_values():
+            return FixedKeyValues(key, key)
+        return FixedKeyValues(key, heads.get("value", unscored))
+
+    def choose(self, request: Request) -> Choice:
+        """Say which kernel serves a request, and why."""
+        return choose(self._abilities(), request)
+
+    def penalty(self) -> Tensor | None:
+        """Sum what gates and spans cost."""
+        parts = [each.penalty() for each in self._learners()]
+        present = [part for part in parts if part is not None]
+        return torch.stack(present).sum() if present else None
+
+    def regulators(self) -> Iterable[nn.Parameter]:
+        """Name what sets spans, alphas and gates."""
+        gates = [] if self.gates is None else [self.gates.logit]
+        composed = self.composition.regulators() if hasattr(self, "composition") else ()
+        return [*composed, *gates]
+
+    def statistics(self) -> dict[str, float]:
+        """Tell what was learnt."""
+        told: dict[str, float] = {}
+        for each in self._learners():
+            told |= each.statistics()
+        return told
+
+    def _learners(self) -> list[Composition | HeadGates]:
+        learners: list[Composition | HeadGates] = []
+        if hasattr(self, "composition"):
+            learners.append(self.composition)
+        return learners if self.gates is None else [*learners, self.gates]
+
+    def _operands(
+        self,
+        query: Tensor,
+        memory: Tensor | None,
+        layout: Layout,
+        cache: Cache | None,
+        lent: Lent | None,
+    ) -> Operands:
+        """Project, remember, and fit the layout to what is remembered."""
+        if self.place.is_cross:
+            return self._across(query, memory, layout, cache, lent)
+        assert memory is query, "self-attention attends to its own input"
+        made = self.query_key_value.heads(query)
+        queries, keys, values = self._transformed(made, layout)
+        if self.borrows and self.config.share == "key-value":
+            assert lent is not None
+            assert lent.layout is not None, "lent keys come with their layout"
+            assert lent.values is not None
+            return Operands(queries, lent.keys, lent.values, lent.layout, cache)
+        layout = layout if self.borrows else layout.restricted(self.composition.pattern())
+        if cache is None:
+            return Operands(queries, keys, values, layout, None)
+        assert isinstance(cache, GrowingKeyValues)
+        empty = values[..., :0] if keys is None else keys
+        cache = cache.append(empty, values)
+        held = cache.held()
+        if held is not None and not self.borrows:
+            layout = layout.holding(held)
+        return Operands(queries, *cache.past(), layout, cache)
+
+    def _transformed(
+        self, made: dict[str, Tensor], layout: Layout
+    ) -> tuple[Tensor | None, Tensor | None, Tensor]:
+        """Turn projections into queries, keys and values as the kernels want them."""
+        query, key = made.get("query"), made.get("key")
+        value = made.get("value", key)
+        if self.config.tied == "query-key":
+            key = query
+        if query is None:
+            assert value is not None
+            return None, None, value
+        if self.config.positions == "rotary":
+            positions = layout.positions()
+            now = positions[0]
+            query = rotated(query, now)
+            key = None if key is None else rotated(key, now if layout.is_step else positions[1])
+        query = self.composition.score.of_query(query)
+        key = None if key is None else self.composition.score.of_key(key)
+        assert value is not None or key is None
+        return query, key, value if value is not None else query
+
+    def _across(
+        self,
+        query: Tensor,
+        memory: Tensor | None,
+        layout: Layout,
+        cache: Cache | None,
+        lent: Lent | None,
+    ) -> Operands:
+        queries = self.composition.score.of_query(self.query.heads(query)["query"])
+        layout = layout.restricted(self.composition.pattern())
+        if self.borrows:
+            assert lent is not None
+            assert lent.values is not None
+            return Operands(queries, lent.keys, lent.values, layout, cache)
+        if cache is None:
+            assert memory is not None, "cross-attention needs a memory or a cache"
+            cache = self.remember(memory, memory.new_empty(0))
+        assert isinstance(cache, FixedKeyValues)
+        return Operands(queries, cache.keys, cache.values, layout, cache)
+
+    def _attend(
+        self, operands: Operands, lent: Lent | None, need_weights: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        if operands.query is None:
+            assert lent is not None
+            assert lent.weights is not None, "the owner lends its weights"
+            return grouped(lent.weights.to(operands.value.dtype), operands.value), lent.weights
+        query, key, value = operands.query, operands.key, operands.value
+        assert key is not None
         request = Request(
             device=query.device.type,
-            num_keys=keys.size(2),
+            num_queries=query.size(2),
+            num_keys=key.size(2),
             needs_weights=need_weights,
-            needs_gradient=queries.requires_grad,
+            needs_gradient=query.requires_grad,
+            is_step=operands.layout.is_step,
             dropout=self.config.dropout if self.training else 0.0,
             forced=self.config.kernel,
         )
-        context, weights = attend(queries, keys, values, layout, request)
-        output = self.output(context.transpose(1, 2).flatten(2))  # (B, T, D)
-        return Attended(output, cache, weights if need_weights else None)
+        kernel = self.choose(request).kernel
+        if kernel == "dense":
+            context, weights = self.composition(query, key, value, operands.layout)
+            return context, weights
+        return KERNELS[kernel](self.composition, query, key, value, operands.layout), None
 
-    def start(self, batch_size: int, beam: int, limit: int) -> GrowingKeyValues:
-        """Make the empty cache of self-attention."""
-        weight = self.output.weight
-        head_size = weight.size(0) // self.num_heads
-        shape = (batch_size, self.num_heads, limit, beam, head_size)
-        return GrowingKeyValues.empty(shape, working_type(weight), weight.device)
+    def _lent(
+        self, operands: Operands, lent: Lent | None, weights: Tensor | None, joined: Tensor
+    ) -> Lent | None:
+        if self.borrows:
+            return lent
+        if self.config.share == "key-value":
+            return Lent(keys=operands.key, values=operands.value, layout=operands.layout)
+        if self.config.share == "weights":
+            return Lent(weights=weights, context=joined)
+        return None
 
-    def remember(self, memory: Tensor) -> FixedKeyValues:
-        """Project the source once for all steps and hypotheses."""
-        keys, values = self._heads(self.key_value(memory), 2)
-        return FixedKeyValues(keys, values)
+    def _slots(self, limit: int) -> tuple[int, int]:
+        """Give the positions that a cache needs room for, and the first that it always keeps."""
+        if self.borrows:
+            return limit, 0
+        pattern = self.composition.pattern()
+        if pattern.window is None:
+            return limit, 0
+        kept = pattern.num_globals
+        return min(limit, kept + pattern.window * pattern.dilation + 1), kept
 
-    def _project(
-        self, query: Tensor, memory: Tensor | None, cache: Cache | None
-    ) -> tuple[Tensor, Tensor, Tensor, Cache | None]:
-        """Make queries, keys and values, (B, H, T or S, K), and the cache that follows."""
-        if self.is_cross:
-            (queries,) = self._heads(self.query(query), 1)
-            if cache is None:
-                assert memory is not None, "cross-attention needs a memory or a cache"
-                cache = self.remember(memory)
-            assert isinstance(cache, FixedKeyValues)
-            return queries, cache.keys, cache.values, cache
-        assert memory is query, "self-attention attends to its own input"
-        queries, keys, values = self._heads(self.query_key_value(query), 3)
-        if cache is None:
-            return queries, keys, values, None
-        assert isinstance(cache, GrowingKeyValues)
-        cache = cache.append(keys, values)
-        return queries, *cache.past(), cache
+    def _keys_are_values(self) -> bool:
+        tied = self.config.tied == "key-value" and self.config.positions != "rotary"
+        return tied and self.composition.score.keeps_keys
 
-    def _heads(self, packed: Tensor, count: int) -> tuple[Tensor, ...]:
-        """Cut (B, T, count * D) into `count` tensors of (B, H, T, K)."""
-        split = packed.view(*packed.shape[:2], count, self.num_heads, -1)  # (B, T, count, H, K)
-        return tuple(split.permute(2, 0, 3, 1, 4).unbind(0))
-
-
-def working_type(weight: Tensor) -> torch.dtype:
-    """Give the type that keys come in: autocast's where it is on."""
-    device = weight.device.type
-    on = torch.is_autocast_enabled(device)
-    return torch.get_autocast_dtype(device) if on else weight.dtype
+    def _abilities(self) -> Abilities:
+        config = self.config
+        shares = config.share == "weights"
+        reach = None
+        if not self.place.is_cross and not (self.borrows and shares):
+            pattern = self.composition.pattern()
+            reach = None if pattern.window is None else pattern.window * pattern.dilation
+        return Abilities(
+            unfused=unfused(config),
+            reach=reach,
+            by_sentence=config.pattern == "sentence",
+            shares_weights=shares,
+        )
 
 
-def packed_linear(model_size: int, count: int) -> nn.Linear:
-    """Stack `count` square projections; each starts as it would alone."""
-    linear = nn.Linear(model_size, count * model_size)
-    for part in torch.split(linear.weight.data, model_size):
-        nn.init.xavier_uniform_(part)
-    nn.init.zeros_(linear.bias)
-    return linear
+def unfused(config: AttentionConfig) -> str:
+    """Say why the fused kernel does not serve a composition; nothing where it does."""
+    if config.score == "additive":
+        return "an additive score is no product"
+    if config.normaliser != "softmax":
+        return f"{config.normaliser} needs the scores of all keys"
+    if config.positions in ("bucketed", "shaw", "alibi"):
+        return f"{config.positions} positions change the scores of pairs"
+    if config.pattern in ("local-p", "span"):
+        return f"{config.pattern} changes the scores of pairs"
+    return "talking heads mix the scores of all heads" if config.talking else ""
+
+
+def heads_of(place: Place, config: AttentionConfig) -> int:
+    """Count the heads of a layer, which pruning may have taken some of.
+
+    Raises:
+        ConfigError: The settings do not say how many are left in this layer.
+    """
+    if not config.heads:
+        return place.num_heads
+    if place.layer >= len(config.heads):
+        raise ConfigError(
+            f"attention.{place.role}.heads names {len(config.heads)} layers, but there are more"
+        )
+    left = int(config.heads[place.layer])
+    if left > place.num_heads:
+        raise ConfigError(
+            f"attention.{place.role}.heads leaves {left} heads in layer {place.layer}, but "
+            f"model.num_heads = {place.num_heads}"
+        )
+    return left

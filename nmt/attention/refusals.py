@@ -172,7 +172,7 @@ def refuse_dropout(role: str, config: "AttentionConfig") -> None:
     if config.dropout and config.kernel in ("fused", "flex"):
         raise ConfigError(
             f"{spelled(role, config, 'kernel')} has no dropout on weights, but "
-            f"{spelled(role, config, 'dropout')}; set dropout = 0 or kernel = \"dense\""
+            f'{spelled(role, config, "dropout")}; set dropout = 0 or kernel = "dense"'
         )
 
 
@@ -189,5 +189,3 @@ def spelled(role: str, config: "AttentionConfig", name: str) -> str:
 def toml(value: object) -> str:
     """Spell a value as a file of settings does."""
     return str(value).lower() if isinstance(value, bool) else repr(value).replace("'", '"')
-
-

@@ -134,7 +134,7 @@ VARIANTS: dict[str, Variant] = {
     ),
     "shared-weights": Variant(
         paper="Xiao et al. (2019), arXiv:1906.11024",
-        formula="as multi-head; a block of layers uses the weights (cross: the context) of its first",
+        formula="as multi-head; layers of a block use the weights (cross: context) of its first",
         settings={"share": "weights"},
         tunable=("share_block",),
         state="tD + (t+2S)D / block",
@@ -231,7 +231,8 @@ VARIANTS: dict[str, Variant] = {
     ),
     "local-p": Variant(
         paper=LUONG,
-        formula="e_ij - (j - p_i)^2 / 2 sigma^2 within |j - p_i| <= w, p_i = S sigmoid(u' tanh(W q_i))",
+        formula="e_ij - (j - p_i)^2 / 2 sigma^2 where |j - p_i| <= w; "
+        "p_i = S sigmoid(u' tanh(W q_i))",
         settings={"pattern": "local-p", "window": 10},
         roles=CROSS,
         state="2SD",

@@ -23,8 +23,32 @@ class ModelConfig:
     norm: str = setting(
         "pre", "Where states are normalised around a sub-layer.", choices=("pre", "post")
     )
+    norm_kind: str = setting(
+        "layer",
+        "Normalisation: by mean and deviation, or by the root of the mean square.",
+        choices=("layer", "rms"),
+    )
+    feed_forward: str = setting(
+        "plain",
+        "Feed-forward blocks: a rectifier, or a gate of as many weights.",
+        choices=("plain", "gated"),
+    )
+    encoder_distinct: int = setting(
+        0, "Encoder layers with weights of their own, shared by all; 0: each has."
+    )
+    decoder_distinct: int = setting(
+        0, "Decoder layers with weights of their own, shared by all; 0: each has."
+    )
+    layer_sharing: str = setting(
+        "cycle",
+        "Which layers are one where fewer are distinct: neighbours, every so many-th, or the "
+        "last round backwards.",
+        choices=("sequence", "cycle", "cycle-reverse"),
+    )
     positions: str = setting(
-        "sinusoidal", "How the model knows the order of words.", choices=("sinusoidal", "learned")
+        "sinusoidal",
+        "What embeddings say of the order of words; attention may say the rest.",
+        choices=("sinusoidal", "learned", "none"),
     )
     max_length: int = setting(1024, "Longest source or target, in pieces.")
     tie: str = setting(
@@ -39,6 +63,13 @@ class ModelConfig:
         for name in ("encoder_layers", "decoder_layers", "model_size", "ffn_size", "num_heads"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"model.{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("encoder", "decoder"):
+            distinct, layers = getattr(self, f"{name}_distinct"), getattr(self, f"{name}_layers")
+            if not 0 <= distinct <= layers:
+                raise ConfigError(
+                    f"model.{name}_distinct must lie between 0 and model.{name}_layers = {layers}, "
+                    f"not be {distinct}"
+                )
         for name in ("dropout", "ffn_dropout"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ConfigError(f"model.{name} must lie in [0, 1), not {getattr(self, name)}")

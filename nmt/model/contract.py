@@ -35,10 +35,27 @@ class EncoderDecoder(nn.Module, ABC):
 
     max_length: int
 
-    def penalty(self) -> Tensor:
-        """Sum what the mechanisms of attention add to the training loss."""
-        parts = [each.penalty() for each in self.modules() if isinstance(each, Attention)]
-        return torch.stack(parts).sum() if parts else torch.zeros(())
+    def mechanisms(self) -> dict[str, Attention]:
+        """Name the mechanisms of attention by where they stand; shared ones once."""
+        return {name: each for name, each in self.named_modules() if isinstance(each, Attention)}
+
+    def penalty(self) -> Tensor | None:
+        """Sum what the mechanisms of attention add to the training loss, if anything."""
+        parts = [each.penalty() for each in self.mechanisms().values()]
+        present = [part for part in parts if part is not None]
+        return torch.stack(present).sum() if present else None
+
+    def regulators(self) -> list[nn.Parameter]:
+        """List the weights that set how mechanisms adapt."""
+        return [each for one in self.mechanisms().values() for each in one.regulators()]
+
+    def statistics(self) -> dict[str, float]:
+        """Tell what mechanisms have learnt about themselves."""
+        return {
+            f"{place}.{name}": value
+            for place, each in self.mechanisms().items()
+            for name, value in each.statistics().items()
+        }
 
     @abstractmethod
     def encode(self, source: Tensor, lengths: Tensor) -> Memory:

@@ -30,7 +30,9 @@ class Embeddings(nn.Module):
             learned = torch.empty(config.max_length, config.model_size)
             self.positions = nn.Parameter(nn.init.normal_(learned, std=config.model_size**-0.5))
         else:
+            known = config.positions == "sinusoidal"
             table = sinusoids(config.max_length, config.model_size)
+            table = table if known else torch.zeros_like(table)
             self.register_buffer("positions", table, persistent=False)
 
     def forward(self, ids: Tensor, first: int = 0) -> Tensor:

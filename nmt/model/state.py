@@ -56,6 +56,8 @@ class DecoderState:
             num_queries=self.ancestry.size(1),
             num_keys=self.source_size,
             key_lengths=self.source_lengths,
+            offset=self.length - 1,
+            hypotheses=True,
             device=self.ancestry.device,
         )
 

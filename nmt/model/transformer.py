@@ -9,12 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from nmt.attention.config import AttentionSections
+from nmt.attention.contract import Lent
 from nmt.attention.layout import Layout
 from nmt.errors import ConfigError
 from nmt.model.config import ModelConfig
 from nmt.model.contract import EncoderDecoder, Memory
 from nmt.model.embeddings import Embeddings, word_matrix
-from nmt.model.layers import DecoderLayer, EncoderLayer
+from nmt.model.layers import DecoderLayer, EncoderLayer, Lends, Surroundings, make_norm
+from nmt.model.sharing import assignment
 from nmt.model.state import DecoderState
 
 
@@ -44,12 +46,10 @@ class Transformer(EncoderDecoder):
         source_words = target_words if tied else word_matrix(source_vocab, config.model_size)
         self.source_embeddings = Embeddings(source_words, config)
         self.target_embeddings = Embeddings(target_words, config)
-        self.encoder = nn.ModuleList(
-            EncoderLayer(config, attention) for _ in range(config.encoder_layers)
-        )
-        self.decoder = nn.ModuleList(
-            DecoderLayer(config, attention) for _ in range(config.decoder_layers)
-        )
+        encoder = [EncoderLayer(config, attention, n) for n in distinct_layers(config, "encoder")]
+        decoder = [DecoderLayer(config, attention, n) for n in distinct_layers(config, "decoder")]
+        self.encoder = nn.ModuleList(encoder[n] for n in layer_numbers(config, "encoder"))
+        self.decoder = nn.ModuleList(decoder[n] for n in layer_numbers(config, "decoder"))
         self.encoder_norm = final_norm(config)
         self.decoder_norm = final_norm(config)
         separate = config.tie == "none"
@@ -59,8 +59,9 @@ class Transformer(EncoderDecoder):
         """Encode (B, S) ids of which the first `lengths` are real."""
         layout = self_layout(source, lengths)
         states = self.source_embeddings(source)
+        lent: Lent | None = None
         for layer in self.encoder:
-            states = layer(states, layout)
+            states, lent = layer(states, layout, lent)
         return Memory(self.encoder_norm(states), lengths)
 
     def decode(self, memory: Memory, target: Tensor, lengths: Tensor) -> Tensor:
@@ -71,10 +72,10 @@ class Transformer(EncoderDecoder):
         """
         size = target.size(1)
         own = Layout(num_queries=size, num_keys=size, causal=True, device=target.device)
-        cross = cross_layout(memory, size)
-        states = self.target_embeddings(target)
+        around = Surroundings(memory.states, own, cross_layout(memory, size))
+        states, lends = self.target_embeddings(target), Lends()
         for layer in self.decoder:
-            states = layer(states, memory.states, own, cross)
+            states, lends = layer(states, around, lends)
         return self.decoder_norm(states)  # type: ignore[no-any-return]
 
     def output_weight(self) -> Tensor:
@@ -85,9 +86,10 @@ class Transformer(EncoderDecoder):
         """Begin to decode `beam` hypotheses of each sentence, of at most `limit` ids."""
         batch_size, size, _ = memory.states.shape
         layers = [layer for layer in self.decoder if isinstance(layer, DecoderLayer)]
+        remembered = (memory.states, memory.lengths)
         return DecoderState(
             own=tuple(layer.attention.start(batch_size, beam, limit) for layer in layers),
-            cross=tuple(layer.cross_attention.remember(memory.states) for layer in layers),
+            cross=tuple(layer.cross_attention.remember(*remembered) for layer in layers),
             source_lengths=memory.lengths,
             source_size=size,
             ancestry=memory.lengths.new_zeros((batch_size, beam, limit)),
@@ -100,18 +102,29 @@ class Transformer(EncoderDecoder):
         """Extend each hypothesis' parent by an id, both (B, beam)."""
         states = self.target_embeddings.at_step(ids, state.length)
         state = state.follow(parents)
-        own, cross = state.own_layout(), state.cross_layout()
-        caches = []
+        around = Surroundings(None, state.own_layout(), state.cross_layout())
+        caches, lends = [], Lends()
         for layer, *pair in zip(self.decoder, state.own, state.cross, strict=True):
-            assert isinstance(layer, DecoderLayer)
-            states, cache = layer.step(states, (pair[0], pair[1]), own, cross)
-            caches.append(cache)
+            states, lends = layer(states, replace(around, caches=(pair[0], pair[1])), lends)
+            assert lends.cache is not None, "a step has a cache"
+            caches.append(lends.cache)
         return self.decoder_norm(states), replace(state, own=tuple(caches))
+
+
+def layer_numbers(config: ModelConfig, side: str) -> list[int]:
+    """Give the distinct layer at each position of a stack."""
+    layers, distinct = getattr(config, f"{side}_layers"), getattr(config, f"{side}_distinct")
+    return assignment(layers, distinct, config.layer_sharing)
+
+
+def distinct_layers(config: ModelConfig, side: str) -> range:
+    """Number the layers that have weights of their own."""
+    return range(max(layer_numbers(config, side)) + 1)
 
 
 def final_norm(config: ModelConfig) -> nn.Module:
     """Normalise what leaves a stack of pre-norm layers; post-norm layers have done it."""
-    return nn.LayerNorm(config.model_size) if config.norm == "pre" else nn.Identity()
+    return make_norm(config) if config.norm == "pre" else nn.Identity()
 
 
 def self_layout(source: Tensor, lengths: Tensor) -> Layout:

@@ -75,7 +75,11 @@ class Updater:
         tokens = sum(batch.tokens for batch in batches)
         for batch in batches:
             sums = batch_loss(self.model, batch, self.label_smoothing, self.compute)
-            (sums.loss / tokens + self.penalty(len(batches))).backward()  # type: ignore[no-untyped-call]
+            loss = sums.loss / tokens
+            penalty = self.model.penalty()
+            if penalty is not None:
+                loss = loss + penalty / len(batches)
+            loss.backward()
             totals.add(sums)
         limit = self.clip_norm or torch.inf
         norm = float(clip_grad_norm_(self.model.parameters(), limit))
@@ -88,10 +92,6 @@ class Updater:
         self.optimizer.zero_grad()
         totals.updates += 1
         totals.gradient += norm
-
-    def penalty(self, num_batches: int) -> Tensor:
-        """Give a batch's share of what the model's mechanisms add to the loss."""
-        return self.model.penalty() / num_batches
 
 
 @torch.inference_mode()
