@@ -17,8 +17,8 @@ from nmt.attention.config import AttentionConfig
 from nmt.attention.contract import Attended, Attention, Cache, Lent, Place, working_type
 from nmt.attention.kernels import Choice, Request
 from nmt.attention.layout import Layout
-from nmt.attention.multi_head import packed_linear
 from nmt.attention.normalisers import HIDDEN, normalised
+from nmt.attention.projections import PackedLinear
 
 
 class BlockHierarchicalAttention(Attention):
@@ -44,8 +44,9 @@ class BlockHierarchicalAttention(Attention):
         self.num_heads = place.num_heads
         self.kernel = config.kernel
         self.blocks = Blocks(config.block, config.levels, causal=place.role == "decoder")
-        self.query_key_value = packed_linear(place.model_size, 3)
-        self.output = packed_linear(place.model_size, 1)
+        parts = dict.fromkeys(("query", "key", "value"), place.num_heads)
+        self.query_key_value = PackedLinear(place.model_size, place.head_size, parts)
+        self.output = PackedLinear(place.model_size, place.model_size, {"output": 1})
         self.pool = nn.Parameter(torch.zeros(config.levels, place.num_heads, place.head_size))
 
     def forward(
@@ -61,8 +62,7 @@ class BlockHierarchicalAttention(Attention):
         """Attend; see the contract."""
         assert memory is query, "self-attention attends to its own input"
         assert not need_weights, "weights of summaries are no weights of keys"
-        packed = self.query_key_value(query).unflatten(-1, (3, self.num_heads, -1))
-        queries, keys, values = packed.permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, T, K) each
+        queries, keys, values = self.query_key_value.heads(query).values()  # (B, H, T, K) each
         if cache is not None:
             assert isinstance(cache, BlockCache)
             cache = cache.append(keys, values)
@@ -145,14 +145,15 @@ def banded(query: Tensor, levels: Sequence[Nodes], blocks: Blocks) -> Tensor:
         for each in (nodes.keys, nodes.values)
     )  # fmt: skip
     gain = log_counts(nodes.counts, query.dtype)[:, index].unsqueeze(2)  # (B or 1, P, 1, W)
-    bias = gain.masked_fill(~seen, HIDDEN).to(query.dtype)
+    bias = gain.to(query.dtype).masked_fill(~seen, max(HIDDEN, torch.finfo(query.dtype).min))
     bias = bias.expand(query.size(0), *bias.shape[1:]).flatten(0, 1).unsqueeze(1)
     queries = F.pad(query, (0, 0, 0, num_blocks * block - size))
     queries = queries.unflatten(2, (-1, block)).transpose(1, 2).flatten(0, 1)  # (B P, H, b, K)
     output = F.scaled_dot_product_attention(queries, keys, values, attn_mask=bias)
     output = output.unflatten(0, (-1, num_blocks))  # (B, P, H, b, K)
-    output = output.masked_fill(~seen.any(-1)[:, :, None, :, None], 0.0)
-    return output.transpose(1, 2).flatten(2, 3)[:, :, :size]
+    blind = ~seen.any(-1)[:, :, None, :, None]
+    context: Tensor = output.masked_fill(blind, 0.0).transpose(1, 2).flatten(2, 3)
+    return context[:, :, :size]
 
 
 def together(levels: Sequence[Nodes]) -> Nodes:
@@ -172,24 +173,17 @@ def reached(levels: Sequence[Nodes], blocks: Blocks, num_blocks: int) -> tuple[T
         of a block see the same but for what is causal within the block.
     """
     device = levels[0].counts.device
+    within = torch.arange(blocks.block if blocks.causal else 1, device=device).unsqueeze(-1)
     starts = torch.arange(num_blocks, device=device)[:, None, None] * blocks.block  # (P, 1, 1)
     indices, seen, first = [], [], 0
     for level, nodes in enumerate(levels):
-        size = nodes.counts.size(1)
-        if level == len(levels) - 1:
-            places = torch.arange(size, device=device).expand(num_blocks, -1)
-        else:
-            places = blocks.reach(level, size, num_blocks, device)
-        queries = starts
-        if blocks.causal and level == 0:
-            queries = starts + torch.arange(blocks.block, device=device).unsqueeze(-1)
-        inside = (places >= 0) & (places < size)
-        index = places.clamp(0, size - 1)
-        real = inside & (nodes.counts[:, index] > 0)  # (B or 1, P, W)
-        sees = blocks.sees(queries, places.unsqueeze(1), level, level == len(levels) - 1)
-        seen.append(sees & real.unsqueeze(2))
+        size, is_top = nodes.counts.size(1), level == len(levels) - 1
+        places = blocks.reach(level, None if is_top else num_blocks, size, device)
+        index = places.clamp(0, size - 1).expand(num_blocks, -1)
+        real = (places == index) & (nodes.counts[:, index] > 0)  # (B or 1, P, W)
+        queries = starts + within if level == 0 else starts
+        sees = blocks.sees(queries, places.unsqueeze(1), level, is_top) & real.unsqueeze(2)
+        seen.append(sees.expand(-1, -1, len(within), -1))
         indices.append(index + first)
         first += size
-    rows = blocks.block if blocks.causal else 1
-    seen = [each.expand(-1, -1, rows, -1) for each in seen]
     return torch.cat(indices, -1), torch.cat(seen, -1)

@@ -97,17 +97,18 @@ class Blocks:
             return seen
         return seen & ((own // self.block - nodes // self.block).abs() <= 1)
 
-    def reach(self, level: int, size: int, num_blocks: int, device: torch.device) -> Tensor:
-        """Index the nodes below the top that blocks of queries may attend to, (P, W).
+    def reach(self, level: int, num_blocks: int | None, size: int, device: torch.device) -> Tensor:
+        """Index the nodes of a level that blocks of queries may attend to, (P or 1, W).
 
-        An index out of range stands for a node that is not there.
+        Args:
+            num_blocks: P; None for the top level, which all may attend to.
+            size: Nodes of the level; an index out of range stands for one that is not there.
         """
-        own = torch.arange(num_blocks, device=device).unsqueeze(-1) // self.width(level)
         num_near = 2 if self.causal else 3
-        if size <= num_near * self.block:
-            return torch.arange(size, device=device).expand(num_blocks, -1)
-        near = torch.arange(num_near * self.block, device=device)
-        return (own - 1) * self.block + near
+        if num_blocks is None or size <= num_near * self.block:
+            return torch.arange(size, device=device).unsqueeze(0)
+        own = torch.arange(num_blocks, device=device).unsqueeze(-1) // self.width(level)
+        return (own - 1) * self.block + torch.arange(num_near * self.block, device=device)
 
 
 def log_counts(counts: Tensor, dtype: torch.dtype) -> Tensor:

@@ -53,8 +53,7 @@ def over(size: int, role: str, lengths: Tensor | None = None) -> Layout:
 
 def heads(attention: Any, states: Tensor) -> list[Tensor]:
     """Project to queries, keys and values, (B, H, T, K) each."""
-    packed = attention.query_key_value(states).unflatten(-1, (3, 2, -1))
-    return list(packed.permute(2, 0, 3, 1, 4).unbind(0))
+    return list(attention.query_key_value.heads(states).values())
 
 
 def full(attention: Any, states: Tensor, layout: Layout) -> Tensor:
@@ -323,15 +322,16 @@ def test_every_weight_has_a_gradient_however_short_the_batch(role: str, size: in
     assert all(weight.grad is not None for weight in attention.parameters())
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("kernel", ["dense", "banded"])
 @pytest.mark.parametrize("role", SELF)
-def test_half_precision_is_finite_and_near(role: str, kernel: str) -> None:
+def test_half_precision_is_finite_and_near(role: str, kernel: str, dtype: torch.dtype) -> None:
     attention, states = make(role, 2, 2, kernel), draw(4, 13, 8)
     layout = over(13, role, LENGTHS)
     exact = attention(states, states, layout).output
-    states = states.bfloat16().requires_grad_()
-    output = attention.bfloat16()(states, states, layout).output
-    assert output.dtype == torch.bfloat16
+    states = states.to(dtype).requires_grad_()
+    output = attention.to(dtype)(states, states, layout).output
+    assert output.dtype == dtype
     assert_close(output.double(), exact, rtol=0.05, atol=0.05)
     output.sum().backward()
     assert states.grad is not None
