@@ -82,8 +82,8 @@ class BlockCache(Cache):
             visible = torch.cat([visible, seen], -1)
         weights = normalised(torch.cat([scores, far_scores], -1), visible).to(values.dtype)
         near_weights, far_weights = weights.split([scores.size(-1), len(gains)], -1)
-        near_context: Tensor = near_weights @ values
-        return near_context + (far_weights.unsqueeze(-2) @ far[1]).squeeze(-2)
+        context: Tensor = near_weights @ values + (far_weights.unsqueeze(-2) @ far[1]).squeeze(-2)
+        return context
 
     def complete(self, pools: Tensor, layout: Layout) -> "BlockCache":
         """Summarise what the position just written has completed, by pools (L, H, K)."""
