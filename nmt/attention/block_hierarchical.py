@@ -125,6 +125,8 @@ def dense(query: Tensor, levels: Sequence[Nodes], blocks: Blocks) -> Tensor:
     for level, nodes in enumerate(levels):
         places = torch.arange(nodes.keys.size(2), device=query.device)
         sees = blocks.sees(queries, places, level, level == len(levels) - 1)
+        if blocks.causal and level == 0:
+            sees = sees & (places <= queries)
         seen.append(sees & (nodes.counts > 0).unsqueeze(1))  # (B, T, N)
     nodes = together(levels)
     scores = (query * query.size(-1) ** -0.5) @ nodes.keys.mT  # (B, H, T, N)
@@ -173,7 +175,7 @@ def reached(levels: Sequence[Nodes], blocks: Blocks, num_blocks: int) -> tuple[T
         of a block see the same but for what is causal within the block.
     """
     device = levels[0].counts.device
-    within = torch.arange(blocks.block if blocks.causal else 1, device=device).unsqueeze(-1)
+    rows = torch.arange(blocks.block if blocks.causal else 1, device=device).unsqueeze(-1)
     starts = torch.arange(num_blocks, device=device)[:, None, None] * blocks.block  # (P, 1, 1)
     indices, seen, first = [], [], 0
     for level, nodes in enumerate(levels):
@@ -181,9 +183,10 @@ def reached(levels: Sequence[Nodes], blocks: Blocks, num_blocks: int) -> tuple[T
         places = blocks.reach(level, None if is_top else num_blocks, size, device)
         index = places.clamp(0, size - 1).expand(num_blocks, -1)
         real = (places == index) & (nodes.counts[:, index] > 0)  # (B or 1, P, W)
-        queries = starts + within if level == 0 else starts
-        sees = blocks.sees(queries, places.unsqueeze(1), level, is_top) & real.unsqueeze(2)
-        seen.append(sees.expand(-1, -1, len(within), -1))
+        sees = blocks.sees(starts, places.unsqueeze(1), level, is_top) & real.unsqueeze(2)
+        if blocks.causal and level == 0:
+            sees = sees & (places.unsqueeze(1) <= starts + rows)
+        seen.append(sees.expand(-1, -1, len(rows), -1))
         indices.append(index + first)
         first += size
     return torch.cat(indices, -1), torch.cat(seen, -1)

@@ -86,16 +86,17 @@ class Blocks:
         return int(self.block**level)
 
     def sees(self, queries: Tensor, nodes: Tensor, level: int, is_top: bool) -> Tensor:
-        """Tell whether queries attend to nodes of a level, both given by index, broadcasting."""
+        """Tell whether queries attend to nodes of a level, both given by index, broadcasting.
+
+        It is the same for all queries of a block; that a causal one sees no key that stands
+        after it is left to be said.
+        """
         own = queries // self.width(level)
-        before = own - nodes
+        near_above = (own // self.block - nodes // self.block).abs() <= 1
         if level == 0:
-            seen = before >= 0 if self.causal else torch.ones_like(before, dtype=torch.bool)
-        else:
-            seen = before > 1 if self.causal else before.abs() > 1
-        if is_top:
-            return seen
-        return seen & ((own // self.block - nodes // self.block).abs() <= 1)
+            return near_above
+        far = own - nodes > 1 if self.causal else (own - nodes).abs() > 1
+        return far if is_top else far & near_above
 
     def reach(self, level: int, num_blocks: int | None, size: int, device: torch.device) -> Tensor:
         """Index the nodes of a level that blocks of queries may attend to, (P or 1, W).
