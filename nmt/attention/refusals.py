@@ -67,6 +67,8 @@ CONFLICTS = (
              "it is computed by sums: chunked, or dense by its definition"),
     Conflict("kernel", ("banded",), "pattern", ("full", "local-m", "local-p"),
              "a band needs a window of fixed width, or sentences"),
+    Conflict("variant", ("block-hierarchical",), "kernel", ("fused", "blocked", "chunked", "flex"),
+             "it has kernels of its own, dense and banded"),
 )  # fmt: skip
 IN_ROLE: dict[str, tuple[Conflict, ...]] = {  # `first` is the role itself
     "cross": tuple(
