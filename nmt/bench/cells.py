@@ -91,11 +91,8 @@ def choose_roles(variant: str, wanted: Sequence[str]) -> list[str]:
     """Give the roles to measure a variant in: of those wanted, or the decoder, else its only one.
 
     Raises:
-        ConfigError: The role or the variant is unknown, or the variant serves none of them.
+        ConfigError: The variant is unknown or serves none of them.
     """
-    for role in wanted:
-        if role not in ROLES:
-            raise ConfigError(f"--roles knows {', '.join(ROLES)}, not {role!r}")
     known = VARIANTS.get(variant)
     if known is None:
         refuse("decoder", AttentionConfig(variant=variant))  # all but MODULE:CLASS
@@ -117,7 +114,13 @@ def plan(
     """List the cells, all variants of a length after multi-head attention, which comes along.
 
     Without variants, all that serve a role are measured.
+
+    Raises:
+        ConfigError: A role or a variant is unknown, or a variant serves none of the roles.
     """
+    for role in roles:
+        if role not in ROLES:
+            raise ConfigError(f"--roles knows {', '.join(ROLES)}, not {role!r}")
     names = variants or [
         name for name, known in VARIANTS.items() if not roles or known.roles & {*roles}
     ]

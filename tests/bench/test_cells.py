@@ -59,7 +59,7 @@ def test_a_variant_stands_in_the_decoder_or_in_its_only_role() -> None:
 )
 def test_what_cannot_be_measured_is_refused(variant: str, roles: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        choose_roles(variant, roles)
+        plan([variant], roles, [16], [PASS])
 
 
 def test_sentences_fill_a_batch_until_they_come_alone() -> None:
