@@ -66,7 +66,8 @@ class Figures:
     Attributes:
         seconds: Median of a pass, or of a step after `length` steps (cross: beside a source of
             `length`); None where it was cut off.
-        peak_bytes: Most that a pass allocates at once, gradients included, above inputs and weights.
+        peak_bytes: Most that a pass allocates at once, above its inputs and weights; gradients
+            count.
         cache_bytes: What a decoder keeps.
         repeats: How often it was timed.
         sentences, layers: How many there were together; more layers than one share.
