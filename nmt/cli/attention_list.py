@@ -96,5 +96,5 @@ def kernels(found: "Sequence[Overview]") -> Iterator[str]:
             works = {"training and step": each.step}
         for work, choice in works.items():
             reasons.setdefault((work, choice.kernel, choice.reason), []).append(each.name)
-    for (work, kernel, reason), names in sorted(reasons.items(), key=lambda item: item[0]):
+    for (work, kernel, reason), names in reasons.items():
         yield f"{work}: {kernel}, since {reason}: {', '.join(names)}"

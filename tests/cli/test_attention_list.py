@@ -37,7 +37,7 @@ def test_the_table_has_a_row_for_each_and_says_why(nmt: Command) -> None:
     assert rows[0].split()[:2] == ["variant", "places"]
     assert [row.split()[0] for row in rows[1:]] == list(VARIANTS)
     assert max(map(len, rows)) <= 140
-    assert kernels.startswith("Kernels at length 25 on cpu, and why\n  step: fused, since ")
+    assert kernels.startswith("Kernels at length 25 on cpu, and why\n  training: dense, since ")
     assert all(f"  {name} " in papers for name in VARIANTS)
 
 
