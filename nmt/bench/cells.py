@@ -13,7 +13,7 @@ BASELINE = "multi-head"
 LENGTHS = tuple(2**power for power in range(4, 14))
 PASS, STEP = "forward-backward", "step"
 ALONE_FROM = 1024  # tokens; from here on a batch is one sentence
-USUAL_EXPONENT = 2.0  # of a cost of which a single length is known
+HIGHEST_EXPONENT = 2.0  # of a cost; taken where a single length is known
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def shorter(cell: Cell, measured: Measured) -> Iterator[tuple[Cell, Figures]]:
 def expected(known: dict[int, float], length: int) -> float:
     """Carry a cost on to a greater length, by the last two that are known."""
     *others, (last, cost) = known.items()
-    power = USUAL_EXPONENT
+    power = HIGHEST_EXPONENT
     if others:
         power = math.log(cost / others[-1][1]) / math.log(last / others[-1][0])
-    return cost * math.pow(length / last, min(max(power, 1.0), 3.0))
+    return cost * math.pow(length / last, min(max(power, 1.0), HIGHEST_EXPONENT))
