@@ -127,7 +127,7 @@ def refuse_values(role: str, config: "AttentionConfig") -> None:
         raise ConfigError(f"attention.{role}.penalty must be 0 or more, not {config.penalty}")
     if config.features == "random" and config.num_features % 2:
         raise ConfigError(
-            f"attention.{role}.num_features must be even with features = \"random\", whose "
+            f'attention.{role}.num_features must be even with features = "random", whose '
             f"features are sines and as many cosines, not {config.num_features}"
         )
     if any(not each.isdecimal() for each in config.heads):
