@@ -54,9 +54,9 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
     "parameters": measured("parameters", ",.0f"),
     "updates": measured("updates", ",.0f"),
     "tokens/s": measured("tokens_per_second", ",.0f"),
-    "ratio": measured("training_ratio", ".2f"),
+    "training": measured("training_ratio", ".2f"),
     "sentences/s": measured("sentences_per_second", ".1f"),
-    "ratio ": measured("translation_ratio", ".2f"),
+    "translating": measured("translation_ratio", ".2f"),
     "MiB": measured("memory_bytes", ",.0f", 2**20),
     "entropy": by_role("entropy", ".2f"),
     "support": by_role("support", ".1f"),
@@ -140,7 +140,7 @@ def notes(comparison: Comparison) -> list[str]:
         "are drawn from that seed too, but in other shapes they are other numbers",
         "tokens/s, sentences/s: target tokens a second in training, without validation, and test "
         "lines a second in translating, loading left out",
-        f"ratio: to the same of {baseline}, the median of updates and translations done by turns "
+        f"training, translating: their ratio to those of {baseline}, the median of turns "
         f"in one process, alone ({NOTHING}: not measured; speeds are then those of the log, "
         f"{company['jobs']} cells at a time, and of the test set after {WARM_UP_LINES} lines)",
         f"machine: {company['machine']}, {company['threads']} threads a cell, "

@@ -13,8 +13,10 @@ import pytest
 from nmt.errors import Interrupted
 from nmt.files import read_json
 from nmt.study.cells import Cell, Study, open_cells, plan_cells, request_of
+from nmt.study.pace import Work, by_turns
 from nmt.study.processes import CellError, Processes, Stopping, checked
 from nmt.study.running import Steps, halt, run_cells, steps_in_processes
+from nmt.study.study import run_study
 
 MakeStudy = Callable[..., Study]
 
@@ -124,7 +126,11 @@ def test_a_second_interrupt_does_not_wait(known: Any) -> None:
 
     numbers: list[int] = []
     with pytest.raises(KeyboardInterrupt):
-        halt(Impatient(1), Steps(known.train, known.evaluate, numbers.append, known.pace), signal.SIGINT)
+        halt(
+            Impatient(1),
+            Steps(known.train, known.evaluate, numbers.append, known.pace),
+            signal.SIGINT,
+        )
     assert numbers == [signal.SIGINT, signal.SIGKILL]
 
 
@@ -186,7 +192,7 @@ def test_memory_is_the_most_of_all_processes_of_a_training(
         assert read_json(cells[0].folder / "memory.json") == {"bytes": 5}
 
 
-def test_paces_are_measured_once_beside_the_baseline(make_study: MakeStudy, known: Known) -> None:
+def test_paces_are_measured_once_beside_the_baseline(make_study: MakeStudy, known: Any) -> None:
     study = make_study(turns=4)
     first = run_study(study, known.steps())
     again = run_study(study, known.steps())

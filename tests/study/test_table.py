@@ -68,14 +68,14 @@ def test_text_is_aligned_and_explained(compare: Compare) -> None:
     chance = f"{comparison.rows[1].p_values[0]:.3f}"
     assert lines[1].split() == [
         "multi-head", "99.00", "±", "1.41", "51.50", "±", "0.71", "-", "1,234", "6", "1,000",
-        "1.00", "5.0", "3", "-/-/1.50", "-/-/4.0",
+        "-", "5.0", "-", "3", "-/-/1.50", "-/-/4.0",
     ]  # fmt: skip
     assert lines[2].split() == [
-        "narrow", "95.00", "51.00", chance, "1,234", "6", "1,500", "1.50", "5.0", "3",
+        "narrow", "95.00", "51.00", chance, "1,234", "6", "1,500", "-", "5.0", "-", "3",
         "-/-/1.50", "-/-/4.0",
     ]  # fmt: skip
     notes = "\n".join(lines[3:])
-    for part in ("bleu signature B; chrf signature C", "cells at a time: 1, threads of each: 1"):
+    for part in ("bleu signature B; chrf signature C", "1 cells at a time", "1 threads a cell"):
         assert part in notes
 
 
