@@ -469,6 +469,21 @@ def test_kernels_that_it_has_not_are_refused(kernel: str) -> None:
         AttentionSections(encoder=config)
 
 
+@pytest.mark.parametrize("kernel", ["auto", "dense", "banded"])
+def test_kernels_that_it_has_are_allowed(kernel: str) -> None:
+    config = AttentionConfig(variant="block-hierarchical", kernel=kernel, block=16, levels=2)
+    assert AttentionSections(encoder=config, decoder=config).decoder.kernel == kernel
+
+
+@pytest.mark.parametrize("kernel", ["dense", "banded"])
+def test_under_autocast_it_is_near_what_it_is_without(kernel: str) -> None:
+    attention, states = make("decoder", 2, 2, kernel).float(), draw(2, 13, 8).float()
+    exact = attention(states, states, over(13, "decoder")).output
+    with torch.autocast("cpu", torch.bfloat16):
+        output = attention(states, states, over(13, "decoder")).output
+    assert_close(output.float(), exact, rtol=0.05, atol=0.05)
+
+
 def test_it_remembers_no_other_sequence() -> None:
     with pytest.raises(NotImplementedError, match="is self-attention"):
         make("encoder", 2).remember(draw(1, 2, 8), torch.tensor([2]))
