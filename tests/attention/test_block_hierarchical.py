@@ -379,7 +379,7 @@ def histories_of(sentence: list[list[Tensor]], parents: list[int], new: Tensor) 
 
 
 @pytest.mark.parametrize("keep", [{}, {3: [2, 0], 9: [1]}], ids=["all", "fewer"])
-@pytest.mark.parametrize(("block", "levels"), [(1, 1), (2, 1), (2, 3), (3, 2), (20, 1)])
+@pytest.mark.parametrize(("block", "levels"), [(1, 1), (2, 1), (2, 3), (3, 2), (20, 1), (128, 12)])
 @pytest.mark.parametrize("beam", [1, 3])
 def test_steps_across_blocks_are_a_full_pass_over_each_history(
     beam: int, block: int, levels: int, keep: dict[int, list[int]]
