@@ -37,7 +37,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: object) -> None:
         raise CellError("training diverged")
 
-    steps = Steps(fail, fail, lambda _: None)
+    steps = Steps(fail, fail, lambda _: None, fail)
     monkeypatch.setattr(study_module, "steps_in_processes", lambda: steps)
 
 
