@@ -3,13 +3,14 @@
 B batch, H heads, K head size, T hypotheses of a sentence (the beam), b block, N nodes.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from nmt.attention.blocks import Blocks, Nodes, log_counts
+from nmt.attention.blocks import Blocks, Nodes
 from nmt.attention.contract import Cache
 from nmt.attention.layout import Layout
 from nmt.attention.normalisers import normalised
@@ -127,13 +128,14 @@ class BlockCache(Cache):
 
         The last of each level stands for the left neighbour, which is seen in more detail.
         """
+        exact = torch.promote_types(dtype, torch.float32)
         seen = [(keys[:, :, :, :-1], values[:, :, :, :-1]) for keys, values in self.summaries]
-        counts = [
-            torch.full((keys.size(3),), self.blocks.width(level), device=keys.device)
+        gains = [
+            keys.new_full((keys.size(3),), level * math.log(self.blocks.block), dtype=exact)
             for level, (keys, _) in enumerate(seen, start=1)
         ]
         far = torch.cat([keys for keys, _ in seen], 3), torch.cat([values for _, values in seen], 3)
-        return far, log_counts(torch.cat(counts), dtype)
+        return far, torch.cat(gains)
 
     def _own_block(self, layout: Layout) -> tuple[Tensor, Tensor]:
         """Find the keys and values of the block just completed on each hypothesis' own path.

@@ -32,8 +32,8 @@ class BlockHierarchicalAttention(Attention):
     nothing else has none. A decoder sees summaries of complete earlier blocks only.
 
     Source: in the spirit of Yang et al. (2016), https://aclanthology.org/N16-1174, section 2.2
-    (pooling), and Zhu and Soricut (2021), https://arxiv.org/abs/2107.11906, section 4 (nesting).
-    The latter takes means, and sees no far key twice by splitting neighbours into quadrants.
+    (pooling by a learned query), and Zhu and Soricut (2021), https://arxiv.org/abs/2107.11906
+    (near exactly, far by levels). The latter summarises queries as well, and takes means only.
     """
 
     roles: ClassVar[frozenset[str]] = frozenset({"encoder", "decoder"})

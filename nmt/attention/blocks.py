@@ -69,7 +69,7 @@ class Blocks:
 
     def within(self, size: int) -> "Blocks":
         """Cut a sequence into no more than it holds: one block may be all of it."""
-        return replace(self, block=min(self.block, size))
+        return replace(self, block=max(1, min(self.block, size)))
 
     def sizes(self, size: int) -> list[int]:
         """Count the nodes of each level, keys first; levels that are near as a whole are none.

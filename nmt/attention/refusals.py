@@ -97,14 +97,7 @@ def refuse(role: str, config: "AttentionConfig") -> None:
     for conflict in IN_ROLE[role]:
         if getattr(config, conflict.second) in conflict.seconds:
             raise ConfigError(f"{spelled(role, config, conflict.second)}: {conflict.reason}")
-    for conflict in CONFLICTS:
-        if getattr(config, conflict.first) not in conflict.firsts:
-            continue
-        if getattr(config, conflict.second) in conflict.seconds:
-            raise ConfigError(
-                f"{spelled(role, config, conflict.first)} excludes "
-                f"{spelled(role, config, conflict.second)}: {conflict.reason}"
-            )
+    refuse_conflicts(role, config)
     refuse_dropout(role, config)
     if config.talking and config.key_value_heads:
         both = spelled(role, config, "talking"), spelled(role, config, "key_value_heads")
@@ -112,6 +105,24 @@ def refuse(role: str, config: "AttentionConfig") -> None:
     if config.tied == "query-key" and config.key_value_heads:
         both = spelled(role, config, "tied"), spelled(role, config, "key_value_heads")
         raise ConfigError(f"{both[0]} excludes {both[1]}: the matrices differ in size")
+
+
+def refuse_conflicts(role: str, config: "AttentionConfig") -> None:
+    """Refuse choices that do not go together; most are of compositions only."""
+    variant = VARIANTS.get(config.variant)
+    is_composed = variant is None or variant.mechanism == COMPOSED
+    for conflict in CONFLICTS:
+        first, second = conflict.first, conflict.second
+        if not is_composed and "variant" not in (first, second):
+            continue
+        if (
+            getattr(config, first) in conflict.firsts
+            and getattr(config, second) in conflict.seconds
+        ):
+            raise ConfigError(
+                f"{spelled(role, config, first)} excludes "
+                f"{spelled(role, config, second)}: {conflict.reason}"
+            )
 
 
 def refuse_values(role: str, config: "AttentionConfig") -> None:

@@ -15,9 +15,8 @@ from torch import Tensor
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nmt.attention.block_cache import BlockCache
 from nmt.attention.block_hierarchical import BlockHierarchicalAttention, count
-from nmt.attention.blocks import Blocks, Nodes
+from nmt.attention.blocks import Blocks
 from nmt.attention.config import AttentionConfig, AttentionSections
 from nmt.attention.contract import Place
 from nmt.attention.kernels import Choice, Request
@@ -190,37 +189,6 @@ def test_blocks_of_copies_of_one_key_are_full_attention_to_all_copies(
     assert_close(output, full(attention, states, layout), **EXACT)
 
 
-@pytest.mark.parametrize("levels", [1, 2, 3])
-@pytest.mark.parametrize("role", SELF)
-def test_a_query_sees_every_key_once_by_itself_or_by_one_summary(role: str, levels: int) -> None:
-    blocks = Blocks(2, levels, role == "decoder")
-    sizes = blocks.sizes(32)
-    assert len(sizes) == levels + 1
-    queries, times = torch.arange(32).unsqueeze(-1), torch.zeros(32, 32, dtype=torch.long)
-    for level, size in enumerate(sizes):
-        sees = blocks.sees(queries, torch.arange(size), level, level == levels)
-        if role == "decoder" and level == 0:
-            sees = sees.tril()
-        times += sees.repeat_interleave(2**level, 1).long()
-    expected = torch.ones(32, 32).tril() if role == "decoder" else torch.ones(32, 32)
-    assert torch.equal(times, expected.long())
-
-
-def test_a_new_summary_is_the_mean_of_its_real_keys() -> None:
-    keys, values, counts = draw(1, 2, 5, 4), draw(1, 2, 5, 4) + 1.0, torch.tensor([[1, 1, 1, 0, 0]])
-    pool = torch.zeros(2, 4, dtype=torch.float64)
-    first = Nodes(keys, values, counts).summary(pool, 2)
-    assert first.counts.tolist() == [[2, 1, 0]]
-    assert_close(first.keys[:, :, 0], keys[:, :, :2].mean(2), **EXACT)
-    assert torch.equal(first.values[:, :, 1], values[:, :, 2])
-    assert torch.equal(first.keys[:, :, 2], torch.zeros(1, 2, 4).double())
-    second = first.summary(pool, 2)
-    assert_close(second.values[:, :, 0], values[:, :, :3].mean(2), **EXACT)
-    config = AttentionConfig(variant="block-hierarchical")
-    place = Place(role="encoder", model_size=8, num_heads=2)
-    assert (BlockHierarchicalAttention(place, config).pool == 0).all()
-
-
 @pytest.mark.parametrize("kernel", ["dense", "banded"])
 @pytest.mark.parametrize("levels", [1, 2])
 @pytest.mark.parametrize("place", range(1, 13))
@@ -374,72 +342,6 @@ def test_the_banded_kernel_makes_no_tensor_of_all_pairs(role: str, levels: int) 
     assert largest[1] < 1024 * 1024 / 2
 
 
-def histories_of(sentence: list[list[Tensor]], parents: list[int], new: Tensor) -> Any:
-    return [[*sentence[parent], new[row]] for row, parent in enumerate(parents)]
-
-
-@pytest.mark.parametrize("keep", [{}, {3: [2, 0], 9: [1]}], ids=["all", "fewer"])
-@pytest.mark.parametrize(("block", "levels"), [(1, 1), (2, 1), (2, 3), (3, 2), (20, 1)])
-@pytest.mark.parametrize("beam", [1, 3])
-def test_steps_across_blocks_are_a_full_pass_over_each_history(
-    beam: int, block: int, levels: int, keep: dict[int, list[int]]
-) -> None:
-    attention, random = make("decoder", block, levels), torch.Generator().manual_seed(3)
-    cache = attention.start(3, beam, 14)
-    histories: Any = [[[] for _ in range(beam)]] * 3
-    ancestry = torch.zeros(3, beam, 0, dtype=torch.long)
-    for number in range(14):
-        if number in keep:
-            cache = cache.select(torch.tensor(keep[number]))
-            histories, ancestry = [histories[b] for b in keep[number]], ancestry[keep[number]]
-        parents = torch.randint(beam, ancestry.shape[:2], generator=random)
-        states = torch.randn(*parents.shape, 8, generator=random).double()
-        rows = torch.arange(beam).expand_as(parents).unsqueeze(-1)
-        past = ancestry.gather(1, parents.unsqueeze(-1).expand_as(ancestry))
-        ancestry = torch.cat([past, rows], -1)
-        histories = list(map(histories_of, histories, parents.tolist(), states))
-        layout = Layout(num_queries=beam, num_keys=beam * (number + 1), ancestry=ancestry)
-        with torch.inference_mode():
-            attended = attention(states, states, layout, cache=cache.reorder(parents))
-        cache = attended.cache
-        lines = torch.stack([torch.stack(line) for lines in histories for line in lines])
-        whole = attention(lines, lines, over(number + 1, "decoder")).output[:, -1]
-        assert_close(attended.output.flatten(0, 1), whole, **EXACT)
-
-
-@pytest.mark.parametrize(("levels", "nodes"), [(1, [8]), (2, [2, 4]), (3, [2, 2, 2])])
-def test_a_cache_holds_two_blocks_and_what_is_near_at_each_level(
-    levels: int, nodes: list[int]
-) -> None:
-    attention = make("decoder", 2, levels)
-    cache = attention.start(1, 1, 40)
-    assert isinstance(cache, BlockCache)
-    assert cache.num_bytes() == 0
-    states, ancestry = draw(1, 1, 8), torch.zeros(1, 1, 40, dtype=torch.long)
-    held = []
-    for length in range(1, 17):
-        layout = Layout(num_queries=1, num_keys=length, ancestry=ancestry[:, :, :length])
-        with torch.inference_mode():
-            cache = attention(states, states, layout, cache=cache).cache
-        held.append(cache.length - cache.first)
-    assert held == [1, 2, 3, 4] + [3, 4] * 6
-    assert [keys.size(3) for keys, _ in cache.summaries] == nodes
-    assert cache.num_bytes() == 2 * 8 * 8 * (4 + sum(nodes))  # keys and values, 8 in 8 bytes
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_cache_has_the_type_of_the_weights(dtype: torch.dtype) -> None:
-    attention = make("decoder", 1).to(dtype)
-    cache = attention.start(2, 1, 5)
-    for length in range(1, 6):
-        ancestry = torch.zeros(2, 1, length, dtype=torch.long)
-        layout = Layout(num_queries=1, num_keys=length, ancestry=ancestry)
-        states = torch.ones(2, 1, 8, dtype=dtype)
-        attended = attention(states, states, layout, cache=cache)
-        cache = attended.cache
-        assert attended.output.dtype == cache.summaries[0][0].dtype == dtype
-
-
 def test_counts_tell_real_keys_from_padding() -> None:
     layout = over(3, "encoder", torch.tensor([2, 0]))
     assert count(layout).tolist() == [[1, 1, 0], [0, 0, 0]]
@@ -467,6 +369,21 @@ def test_kernels_that_it_has_not_are_refused(kernel: str) -> None:
     config = AttentionConfig(variant="block-hierarchical", kernel=kernel)
     with pytest.raises(ConfigError, match=message):
         AttentionSections(encoder=config)
+
+
+@pytest.mark.parametrize("kernel", ["auto", "dense", "banded"])
+def test_kernels_that_it_has_are_allowed(kernel: str) -> None:
+    config = AttentionConfig(variant="block-hierarchical", kernel=kernel, block=16, levels=2)
+    assert AttentionSections(encoder=config, decoder=config).decoder.kernel == kernel
+
+
+@pytest.mark.parametrize("kernel", ["dense", "banded"])
+def test_under_autocast_it_is_near_what_it_is_without(kernel: str) -> None:
+    attention, states = make("decoder", 2, 2, kernel).float(), draw(2, 13, 8).float()
+    exact = attention(states, states, over(13, "decoder")).output
+    with torch.autocast("cpu", torch.bfloat16):
+        output = attention(states, states, over(13, "decoder")).output
+    assert_close(output.float(), exact, rtol=0.05, atol=0.05)
 
 
 def test_it_remembers_no_other_sequence() -> None:
