@@ -83,6 +83,8 @@ def banded(
     """
     if layout.pattern.sentences:
         return by_sentence(composition, query, key, value, layout)
+    if not layout.num_queries:
+        return torch.zeros_like(query)
     band, tile = cut(layout, query)
     keys, values = band.strips(key), band.strips(value)
     num_globals = min(layout.pattern.num_globals, layout.num_keys)

@@ -59,14 +59,24 @@ def load_own(place: Place, path: str) -> type[Attention]:
             f"{where} would run code of your own; allow it with the environment variable "
             f"{TRUST}={module.partition('.')[0]}"
         )
+    found = load_mechanism(path, where)
+    if place.role not in found.roles:
+        raise ConfigError(f"{where} serves {' and '.join(sorted(found.roles))} only")
+    return found
+
+
+def load_mechanism(path: str, where: str) -> type[Attention]:
+    """Import a mechanism, for whose absence `where` is to blame.
+
+    Raises:
+        ConfigError: The module cannot be imported, or holds no such mechanism.
+    """
     try:
         found = load_class(path)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ConfigError(f"{where}: {error}") from None
     if not (isinstance(found, type) and issubclass(found, Attention)):
         raise ConfigError(f"{where} is no subclass of nmt.attention.contract.Attention")
-    if place.role not in found.roles:
-        raise ConfigError(f"{where} serves {' and '.join(sorted(found.roles))} only")
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt.attention.banded import banded
@@ -14,7 +15,7 @@ from nmt.attention.blocked import blocked
 from nmt.attention.caches import FixedKeyValues, GrowingKeyValues, Nothing
 from nmt.attention.config import AttentionConfig
 from nmt.attention.contract import Attended, Attention, Cache, Lent, Place, working_type
-from nmt.attention.dense import Composition
+from nmt.attention.dense import Composition, pattern_of
 from nmt.attention.flex import flex
 from nmt.attention.fused import fused
 from nmt.attention.gates import ContextGate, HeadGates
@@ -67,13 +68,11 @@ class MultiHeadAttention(Attention):
             self._project_from(place)
         if not (self.borrows and config.share == "weights"):
             self.composition = Composition(place, self.num_heads, config)
-        self.gates = HeadGates(self.num_heads, config.penalty) if config.gates else None
+        own_gates = config.gates and not self.takes_context  # lent context is gated already
+        self.gates = HeadGates(self.num_heads, config.penalty) if own_gates else None
         gated = config.context_gate
         self.context_gate = ContextGate(self.num_heads, place.head_size) if gated else None
-        self.output = nn.Linear(size, place.model_size)
-        if size:
-            nn.init.xavier_uniform_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
+        self.output = PackedLinear(size, place.model_size, {"output": 1})
 
     def _project_from(self, place: Place) -> None:
         parts = parts_of(self.config, self.num_heads, self.borrows)
@@ -125,7 +124,7 @@ class MultiHeadAttention(Attention):
         shape = (batch_size, groups, slots, beam, size)
         cache = GrowingKeyValues.empty(shape, working_type(weight), weight.device)
         if self.borrows:  # only values are its own
-            cache = replace(cache, keys=cache.keys[..., :0])
+            cache = replace(cache, keys=cache.keys.new_empty((*shape[:-1], 0)))
         elif self._keys_are_values():
             cache = replace(cache, values=cache.keys)
         return replace(cache, kept=kept, forgets=slots < limit)
@@ -248,7 +247,9 @@ class MultiHeadAttention(Attention):
         if operands.query is None:
             assert lent is not None
             assert lent.weights is not None, "the owner lends its weights"
-            return grouped(lent.weights.to(operands.value.dtype), operands.value), lent.weights
+            dropout = self.config.dropout if self.training else 0.0
+            weights = F.dropout(lent.weights, dropout) if dropout else lent.weights
+            return grouped(weights.to(operands.value.dtype), operands.value), lent.weights
         query, key, value = operands.query, operands.key, operands.value
         assert key is not None
         request = Request(
@@ -280,9 +281,9 @@ class MultiHeadAttention(Attention):
 
     def _slots(self, limit: int) -> tuple[int, int]:
         """Give the positions that a cache needs room for, and the first that it always keeps."""
-        if self.borrows:
-            return limit, 0
-        pattern = self.composition.pattern()
+        if self.config.pattern == "span" and self.config.share == "weights":
+            return limit, 0  # who borrows weights does not know how far they reach
+        pattern = pattern_of(self.config) if self.borrows else self.composition.pattern()
         if pattern.window is None:
             return limit, 0
         kept = pattern.num_globals
