@@ -2,6 +2,8 @@
 
 import importlib
 import os
+import sys
+from pathlib import Path
 
 from nmt.attention.config import AttentionConfig
 from nmt.attention.contract import Attention, Place
@@ -66,11 +68,14 @@ def load_own(place: Place, path: str) -> type[Attention]:
 
 
 def load_mechanism(path: str, where: str) -> type[Attention]:
-    """Import a mechanism, for whose absence `where` is to blame.
+    """Import a mechanism from what is installed or stands here; `where` is to blame if it fails.
 
     Raises:
         ConfigError: The module cannot be imported, or holds no such mechanism.
     """
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # behind all that is installed
     try:
         found = load_class(path)
     except (ImportError, AttributeError, ValueError, TypeError) as error:

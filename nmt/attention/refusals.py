@@ -80,7 +80,7 @@ CONFLICTS = (
              "what is shared must be materialised"),
     Conflict("kernel", ("fused", "banded", "blocked", "flex"), "variant", SUMMED,
              "it is computed by sums: chunked, or dense by its definition"),
-    Conflict("kernel", ("banded",), "pattern", ("full", "local-m", "local-p"),
+    Conflict("kernel", ("banded",), "pattern", ("full", "local-p"),
              "a band needs a window of fixed width, or sentences"),
     Conflict("variant", ("block-hierarchical",), "kernel", ("fused", "blocked", "chunked", "flex"),
              "it has kernels of its own, dense and banded"),
