@@ -84,7 +84,9 @@ def banded(
     """
     if layout.pattern.sentences:
         return by_sentence(composition, query, key, value, layout)
-    if not layout.num_queries or not layout.num_keys:
+    if not layout.num_queries:
+        return query
+    if not layout.num_keys:
         return torch.zeros_like(query)
     band, tile = cut(layout, query)
     keys, values = band.strips(key), band.strips(value)

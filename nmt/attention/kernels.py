@@ -1,6 +1,6 @@
 """The choice of a kernel: one explicit function that can say why."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +70,9 @@ def choose(can: Abilities, request: Request) -> Choice:
         return Choice("dense", "other layers use its weights")
     if request.is_step:
         return choose_for_step(can, request)
+    if request.forced == "flex" and request.device != "cuda":
+        other = choose(can, replace(request, forced="auto"))
+        return Choice(other.kernel, f"flex attention needs cuda; {other.reason}")
     if request.forced != "auto":
         return Choice(request.forced, "asked for by name")
     if can.has_band and request.num_keys > max(BAND_PAYS_FROM * (can.reach or 0), 256):

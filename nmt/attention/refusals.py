@@ -124,7 +124,7 @@ def chosen(value: object, values: tuple[Any, ...]) -> bool:
 def refuse_conflicts(role: str, config: "AttentionConfig") -> None:
     """Refuse choices that do not go together; most are of compositions only."""
     variant = VARIANTS.get(config.variant)
-    is_composed = variant is None or variant.mechanism == COMPOSED
+    is_composed = variant is not None and variant.mechanism == COMPOSED
     for conflict in CONFLICTS:
         first, second = conflict.first, conflict.second
         if not is_composed and "variant" not in (first, second):

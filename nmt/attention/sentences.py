@@ -68,7 +68,7 @@ def by_sentence(
     rows = sentence_numbers(layout.query_sentences, query)
     columns = sentence_numbers(layout.key_sentences, key)
     if not rows.numel() or not columns.numel():
-        return torch.zeros_like(query)
+        return query * 0.0
     count = int(torch.maximum(rows.max(), columns.max())) + 1
     queries, keys = Sentences.find(rows, count), Sentences.find(columns, count)
     context, _ = composition(
