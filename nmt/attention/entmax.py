@@ -2,7 +2,7 @@
 
 alpha-entmax gives a key of score z the weight [1 + beta (z - t)]_+ ^ (1 / beta), beta = alpha - 1;
 t makes the weights sum to one. Each t here is found by Newton's method, not by sorting, which
-takes PyTorch several times as long at any length. Forward and backward keep only the weights.
+takes PyTorch several times as long at any length. The backward pass needs the weights alone.
 
 S keys.
 """
@@ -140,16 +140,15 @@ class _Entmax(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor | None]:
         weights, beta = ctx.saved_tensors
-        logs = weights.masked_fill(weights == 0, 1.0).log_()
-        scaled = logs.mul_(beta)
+        scaled = weights.clamp(min=torch.finfo(weights.dtype).tiny).log_().mul_(beta)
         growth = torch.expm1(-scaled)
-        curvature = (growth * weights).add_(weights)  # weights ^ (2 - alpha), zero outside
-        scores_slope = through(slope, curvature)
+        curvature = (growth * weights).add_(weights)
+        about_mean = centred(slope, curvature)
         if not ctx.needs_input_grad[1]:
-            return scores_slope, None
-        # How weights grow with beta while t stands still; t then moves, which `through` follows.
+            return about_mean.mul_(curvature), None
+        # How weights grow with beta while t stands still; that t moves too is in the centring.
         drift = growth.add_(scaled).mul_(weights).div_(-beta.square())
-        return scores_slope, (drift * (slope - mean(slope, curvature))).sum_to_size(beta.shape)
+        return about_mean * curvature, (drift * about_mean).sum_to_size(beta.shape)
 
 
 def weigh(distances: Tensor, beta: Tensor, weights: Tensor) -> None:
@@ -158,7 +157,7 @@ def weigh(distances: Tensor, beta: Tensor, weights: Tensor) -> None:
     bases = distances.mul_(beta)
     # Logarithms are kept finite since special values make exp and log several times slower.
     torch.clamp(bases, min=numbers.eps - 1.0, out=weights)
-    weights.log1p_().div_(beta).clamp_(min=math.log(numbers.tiny)).exp_()
+    weights.log1p_().div_(beta).clamp_(min=math.log(numbers.tiny) + 1.0).exp_()
     bases.add_(1.0).relu_()
     weights.mul_(bases.sign())
 
@@ -182,10 +181,15 @@ def rising(threshold: Tensor, step: Callable[[Tensor], Tensor], enough: Tensor |
 
 
 def through(slope: Tensor, curvature: Tensor) -> Tensor:
-    """Turn the gradient of weights into that of scores; curvature is weights ^ (2 - alpha)."""
-    return (slope - mean(slope, curvature)).mul_(curvature)
+    """Turn the gradient of weights into that of scores."""
+    return centred(slope, curvature).mul_(curvature)
 
 
-def mean(slope: Tensor, curvature: Tensor) -> Tensor:
-    """Average the gradients of weights as the threshold does."""
-    return (slope * curvature).sum(-1, keepdim=True) / curvature.sum(-1, keepdim=True)
+def centred(slope: Tensor, curvature: Tensor) -> Tensor:
+    """Take from the gradient of weights its mean over the keys that the threshold moves.
+
+    Args:
+        curvature: Weights ^ (2 - alpha), zero outside the support.
+    """
+    mean = (slope * curvature).sum(-1, keepdim=True) / curvature.sum(-1, keepdim=True)
+    return slope - mean

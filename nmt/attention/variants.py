@@ -152,21 +152,21 @@ VARIANTS: dict[str, Variant] = {
         paper="Martins and Astudillo (2016), arXiv:1602.02068",
         formula="w = max(e - tau, 0), tau such that they sum to one",
         settings={"normaliser": "sparsemax"},
-        cost="n m D + n m log m",
+        cost="n m D + 5 n m h",
         obstacle=NOT_SOFTMAX,
     ),
     "entmax": Variant(
         paper="Peters et al. (2019), arXiv:1905.05702",
         formula="w = max(e / 2 - tau, 0)^2, tau such that they sum to one",
         settings={"normaliser": "entmax"},
-        cost="n m D + n m log m",
+        cost="n m D + 5 n m h",
         obstacle=NOT_SOFTMAX,
     ),
     "adaptive-alpha": Variant(
         paper="Correia et al. (2019), arXiv:1909.00015",
         formula="alpha-entmax, alpha_h = 1 + sigmoid(a_h) learned",
         settings={"normaliser": "alpha"},
-        cost="n m D + 30 n m h",
+        cost="n m D + 10 n m h",
         obstacle=NOT_SOFTMAX,
     ),
     "top-k": Variant(
@@ -178,7 +178,7 @@ VARIANTS: dict[str, Variant] = {
         obstacle=NOT_SOFTMAX,
     ),
     "sink": Variant(
-        paper="Xiao et al. (2024), arXiv:2309.17453",
+        paper="Xiao et al. (2024), arXiv:2309.17453; OpenAI (2025), arXiv:2508.10925",
         formula="w_j = exp e_j / (exp b_h + sum exp e), b learned",
         settings={"normaliser": "sink"},
         obstacle=NOT_SOFTMAX,

@@ -32,6 +32,9 @@ class TrainingConfig:
     weight_decay: float = setting(0.01, "Pull of adamw's weight matrices towards zero.")
     beta1: float = setting(0.9, "Memory of the optimizer's mean of gradients.")
     beta2: float = setting(0.98, "Memory of the optimizer's mean of squared gradients.")
+    regulator_speed: float = setting(
+        10.0, "Factor of the learning rate of what sets how attention adapts: spans, gates, alphas."
+    )
     label_smoothing: float = setting(
         0.1, "Share of the target distribution that is spread over the whole vocabulary."
     )
@@ -61,8 +64,9 @@ class TrainingConfig:
         for name in ("label_smoothing", "beta1", "beta2"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ConfigError(f"training.{name} must lie in [0, 1), not {getattr(self, name)}")
-        if not self.learning_rate > 0:
-            raise ConfigError(f"training.learning_rate must be above 0, not {self.learning_rate}")
+        for name in ("learning_rate", "regulator_speed"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"training.{name} must be above 0, not {getattr(self, name)}")
         if self.average > self.keep:
             raise ConfigError(
                 f"training.average = {self.average} needs as many checkpoints on disk, but "

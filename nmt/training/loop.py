@@ -170,6 +170,8 @@ class Trainer:
             values = {name: score["value"] for name, score in scores.items()}
             self.run.record("validation", {"update": update, **values, "seconds": seconds})
             log.info("validation at update %s: %s", f"{update:,}", spelled(values))
+        if told := self.updater.model.statistics():
+            self.run.record("attention", {"update": update, **told})
         self._save(scores)
 
     def _measure(self) -> dict[str, dict[str, Any]]:

@@ -7,22 +7,31 @@ from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
 from nmt.errors import CheckpointError
+from nmt.model.contract import EncoderDecoder
 from nmt.training.config import TrainingConfig
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
+SPEED = "speed"  # factor of a group's learning rate
 
 
-def make_optimizer(model: nn.Module, config: TrainingConfig) -> Optimizer:
+def make_optimizer(model: EncoderDecoder, config: TrainingConfig) -> Optimizer:
     """Make the optimizer; only matrices decay, since a norm's scale or a bias has no size to lose.
+
+    What sets how attention adapts (spans, gates, alphas) learns faster and does not decay.
 
     Source: Kingma and Ba (2015), https://arxiv.org/abs/1412.6980; decay: Loshchilov and Hutter
     (2019), https://arxiv.org/abs/1711.05101.
     """
-    weights = list(model.parameters())
+    regulators = model.regulators()
+    apart = {id(each) for each in regulators}
+    weights = [each for each in model.parameters() if id(each) not in apart]
     groups: list[dict[str, Any]] = [
         {"params": [each for each in weights if each.dim() > 1]},
         {"params": [each for each in weights if each.dim() <= 1], "weight_decay": 0.0},
     ]
+    if regulators:
+        faster = {SPEED: config.regulator_speed, "weight_decay": 0.0}
+        groups.append({"params": regulators, **faster})
     betas = (config.beta1, config.beta2)
     if config.optimizer == "adam":
         return Adam(groups, config.learning_rate, betas, eps=1e-9, fused=True)
@@ -31,11 +40,14 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> Optimizer:
 
 
 def optimizer_tensors(model: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
-    """Name the optimizer's memory after the weights that it belongs to."""
+    """Name the optimizer's memory after the weights that it belongs to.
+
+    Of a weight that never had a gradient it knows only that no step was taken.
+    """
     tensors = {}
     for name, weight in model.named_parameters():
-        state = optimizer.state[weight]
-        for key in (*MOMENTS, "step"):
+        state = optimizer.state.get(weight) or {"step": torch.zeros(())}
+        for key in state:
             tensors[f"{key}.{name}"] = state[key].detach()
     return tensors
 
@@ -48,6 +60,8 @@ def restore_optimizer(model: nn.Module, optimizer: Optimizer, tensors: dict[str,
         CheckpointError: The memory of a weight is missing.
     """
     for name, weight in model.named_parameters():
+        if f"step.{name}" in tensors and not tensors[f"step.{name}"].any():
+            continue
         state = optimizer.state[weight]
         for key in (*MOMENTS, "step"):
             if f"{key}.{name}" not in tensors:
@@ -59,4 +73,4 @@ def restore_optimizer(model: nn.Module, optimizer: Optimizer, tensors: dict[str,
 def set_rate(optimizer: Optimizer, rate: float) -> None:
     """Use this learning rate from the next update on."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get(SPEED, 1.0)

@@ -13,7 +13,7 @@ from torch.testing import assert_close
 from nmt.attention.config import AttentionSections
 from nmt.attention.layout import Layout
 from nmt.model.config import ModelConfig
-from nmt.model.layers import DecoderLayer, EncoderLayer, FeedForward, Residual
+from nmt.model.layers import DecoderLayer, EncoderLayer, FeedForward, Lends, Residual, Surroundings
 
 LENGTHS = torch.tensor([5, 2, 4])
 PADDING = torch.arange(5) >= LENGTHS.unsqueeze(-1)
@@ -66,7 +66,7 @@ def states(size: int, seed: int) -> Tensor:
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
 def test_an_encoder_layer_is_that_of_pytorch(norm: str) -> None:
-    mine = EncoderLayer(config(norm), AttentionSections())
+    mine = EncoderLayer(config(norm), AttentionSections(), 0)
     drawn(mine)
     other = nn.TransformerEncoderLayer(**torch_options(norm))
     copy_attention(other.self_attn, mine.attention)
@@ -81,14 +81,14 @@ def test_an_encoder_layer_is_that_of_pytorch(norm: str) -> None:
     )
     source = states(5, seed=2)
     layout = Layout(num_queries=5, num_keys=5, key_lengths=LENGTHS)
-    found = mine.double()(source, layout)
+    found, _ = mine.double()(source, layout, None)
     expected = other(source, src_key_padding_mask=PADDING)
     assert_close(found[~PADDING], expected[~PADDING], rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
 def test_a_decoder_layer_is_that_of_pytorch(norm: str) -> None:
-    mine = DecoderLayer(config(norm), AttentionSections())
+    mine = DecoderLayer(config(norm), AttentionSections(), 0)
     drawn(mine)
     other = nn.TransformerDecoderLayer(**torch_options(norm))
     copy_attention(other.self_attn, mine.attention)
@@ -106,7 +106,7 @@ def test_a_decoder_layer_is_that_of_pytorch(norm: str) -> None:
     memory, target = states(5, seed=3), states(4, seed=4)
     own = Layout(num_queries=4, num_keys=4, causal=True)
     cross = Layout(num_queries=4, num_keys=5, key_lengths=LENGTHS)
-    found = mine.double()(target, memory, own, cross)
+    found, _ = mine.double()(target, Surroundings(memory, own, cross), Lends())
     future = torch.ones(4, 4, dtype=torch.bool).triu(1)
     expected = other(target, memory, tgt_mask=future, memory_key_padding_mask=PADDING)
     assert_close(found, expected, rtol=1e-10, atol=1e-10)

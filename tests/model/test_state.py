@@ -22,6 +22,9 @@ class Rows(Cache):
     def select(self, sentences: Tensor) -> "Rows":
         return Rows(self.values[sentences])
 
+    def num_bytes(self) -> int:
+        return self.values.nbytes
+
 
 @pytest.fixture
 def state() -> DecoderState:
