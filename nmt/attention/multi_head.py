@@ -71,8 +71,7 @@ class MultiHeadAttention(Attention):
         gated = config.context_gate
         self.context_gate = ContextGate(self.num_heads, place.head_size) if gated else None
         self.output = nn.Linear(size, place.model_size)
-        if size:
-            nn.init.xavier_uniform_(self.output.weight)
+        nn.init.xavier_uniform_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
     def _project_from(self, place: Place) -> None:

@@ -24,7 +24,6 @@ NEEDS: dict[str, tuple[str, tuple[Any, ...]]] = {  # a setting, and what makes i
     "global_tokens": ("pattern", ("window",)),
     "span_ramp": ("pattern", ("span",)),
     "share_block": ("share", ("key-value", "weights")),
-    "heads": ("gates", (True,)),
 }
 ALWAYS_READ = {"variant", "kernel"}
 
@@ -101,6 +100,9 @@ def refuse(role: str, config: "AttentionConfig") -> None:
                 f"{spelled(role, config, conflict.second)}: {conflict.reason}"
             )
     refuse_dropout(role, config)
+    if config.heads and config.share != "none":
+        both = spelled(role, config, "heads"), spelled(role, config, "share")
+        raise ConfigError(f"{both[0]} excludes {both[1]}: layers that share have as many heads")
     if config.talking and config.key_value_heads:
         both = spelled(role, config, "talking"), spelled(role, config, "key_value_heads")
         raise ConfigError(f"{both[0]} excludes {both[1]}: mixing would undo the groups")
