@@ -30,7 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "launch": BELOW_CLI - {"launch", "show"},
     "show": BELOW_CLI - {"show"},
     "bench": BELOW_CLI,
-    "cli": BELOW_CLI | {"cli", "bench"},
+    "study": BELOW_CLI | {"bench"},
+    "cli": BELOW_CLI | {"cli", "bench", "study"},
     "__init__": set(),
     "__main__": {"cli"},
 }

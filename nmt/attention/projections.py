@@ -31,7 +31,7 @@ class PackedLinear(nn.Linear):
         """Project (B, T, D) to (B, H, T, K) by name."""
         packed: Tensor = self(states)
         counts = list(self.parts.values())
-        cut = packed.view(*packed.shape[:2], -1, self.head_size).transpose(1, 2)
+        cut = packed.view(*packed.shape[:2], sum(counts), self.head_size).transpose(1, 2)
         if len(counts) == 1:
             return dict(zip(self.parts, [cut], strict=True))
         return dict(zip(self.parts, cut.split(counts, dim=1), strict=True))

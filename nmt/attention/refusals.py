@@ -39,6 +39,7 @@ class Conflict:
     reason: str
 
 
+SUMMED = ("linear", "favor", "random-feature", "average")
 UNFUSED = "the fused kernel computes a softmax of products and no more"
 CONFLICTS = (
     Conflict("talking", (True,), "share", ("weights",), "whose weights would be mixed is open"),
@@ -61,6 +62,8 @@ CONFLICTS = (
     Conflict("kernel", ("fused", "flex"), "talking", (True,), UNFUSED),
     Conflict("kernel", ("fused", "flex", "banded", "blocked"), "share", ("weights",),
              "what is shared must be materialised"),
+    Conflict("kernel", ("fused", "banded", "blocked", "flex"), "variant", SUMMED,
+             "it is computed by sums: chunked, or dense by its definition"),
     Conflict("kernel", ("banded",), "pattern", ("full", "local-m", "local-p"),
              "a band needs a window of fixed width, or sentences"),
 )  # fmt: skip
@@ -122,6 +125,11 @@ def refuse_values(role: str, config: "AttentionConfig") -> None:
         raise ConfigError(f"attention.{role}.dropout must lie in [0, 1), not {config.dropout}")
     if not config.penalty >= 0.0:
         raise ConfigError(f"attention.{role}.penalty must be 0 or more, not {config.penalty}")
+    if config.features == "random" and config.num_features % 2:
+        raise ConfigError(
+            f"attention.{role}.num_features must be even with features = \"random\", whose "
+            f"features are sines and as many cosines, not {config.num_features}"
+        )
     if any(not each.isdecimal() for each in config.heads):
         raise ConfigError(f"attention.{role}.heads must be whole numbers, not {config.heads}")
 

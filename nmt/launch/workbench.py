@@ -12,10 +12,16 @@ from nmt.corpus.encoded import EncodedCorpus
 from nmt.errors import ConfigError
 from nmt.experiment import Experiment
 from nmt.launch.development import boundaries, dev_batches, read_dev, segmenters_of
-from nmt.model.build import build_model
 from nmt.model.compute import Compute, prepare
 from nmt.model.contract import EncoderDecoder
-from nmt.model.directory import WEIGHTS, Segmenters, count_parameters, load_weights, resolve
+from nmt.model.directory import (
+    WEIGHTS,
+    Segmenters,
+    count_parameters,
+    load_weights,
+    model_for,
+    resolve,
+)
 from nmt.scoring.metrics import Score
 from nmt.settings import to_table
 from nmt.training.budget import parse_budget
@@ -130,8 +136,7 @@ def make_model(experiment: Experiment, segmenters: Segmenters) -> EncoderDecoder
             "model.tie = 'all' needs one segmenter for both sides, but this corpus has two; "
             "set model.tie = 'target', or learn a joint segmenter"
         )
-    sizes = segmenters.source.vocab_size, segmenters.target.vocab_size
-    return build_model(experiment.model, experiment.attention, *sizes)
+    return model_for(experiment.model, experiment.attention, segmenters)
 
 
 def refuse_overlong(corpus: EncodedCorpus, experiment: Experiment) -> None:

@@ -25,6 +25,7 @@ from nmt.model.build import build_model
 from nmt.model.card import model_card
 from nmt.model.config import ModelConfig, with_preset
 from nmt.model.contract import EncoderDecoder
+from nmt.model.sentences import Breaks
 from nmt.settings import Table, build, load_table, save_table
 from nmt.text.segmenter import Segmenter
 
@@ -160,8 +161,34 @@ def model_of(settings: Table, segmenters: Segmenters) -> EncoderDecoder:
     """Make the model that settings describe, with fresh weights."""
     config = build(ModelConfig, with_preset(settings.get("model", {})), "model")
     attention = build(AttentionSections, settings.get("attention", {}), "attention")
+    return model_for(config, attention, segmenters)
+
+
+def model_for(
+    config: ModelConfig, attention: AttentionSections, segmenters: Segmenters
+) -> EncoderDecoder:
+    """Make a model of what segmenters produce, with fresh weights.
+
+    Raises:
+        ConfigError: The piece that ends a sentence is in neither vocabulary.
+    """
     sizes = segmenters.source.vocab_size, segmenters.target.vocab_size
-    return build_model(config, attention, *sizes)
+    model = build_model(config, attention, *sizes)
+    if config.sentence_break:
+        both = segmenters.source, segmenters.target
+        model.breaks = Breaks(*(break_id(each, config.sentence_break) for each in both))
+    return model
+
+
+def break_id(segmenter: Segmenter, piece: str) -> int:
+    """Find the id of the piece that ends a sentence, or say that there is none."""
+    found = segmenter.id_of(piece)
+    if found is None:
+        raise ConfigError(
+            f"model.sentence_break = {piece!r} is no piece of {segmenter.path}; learn it with "
+            f"segment.user_symbols"
+        )
+    return found
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:

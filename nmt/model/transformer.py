@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from nmt.attention.config import AttentionSections
 from nmt.attention.contract import Lent
 from nmt.attention.layout import Layout
-from nmt.errors import ConfigError
 from nmt.model.config import ModelConfig
-from nmt.model.contract import EncoderDecoder, Memory
-from nmt.model.embeddings import Embeddings, word_matrix
+from nmt.model.contract import DecodingState, EncoderDecoder, Memory
+from nmt.model.embeddings import Embeddings, output_matrix, word_matrices
 from nmt.model.layers import DecoderLayer, EncoderLayer, Lends, Surroundings, make_norm
 from nmt.model.sharing import assignment
 from nmt.model.state import DecoderState
@@ -36,14 +35,7 @@ class Transformer(EncoderDecoder):
         super().__init__()
         self.config = config
         self.max_length = config.max_length
-        if config.tie == "all" and source_vocab != target_vocab:
-            raise ConfigError(
-                f"model.tie = 'all' needs one segmenter for both sides, but the vocabularies "
-                f"hold {source_vocab:,} and {target_vocab:,} pieces; set model.tie = 'target'"
-            )
-        target_words = word_matrix(target_vocab, config.model_size)
-        tied = config.tie == "all"
-        source_words = target_words if tied else word_matrix(source_vocab, config.model_size)
+        source_words, target_words = word_matrices(config, source_vocab, target_vocab)
         self.source_embeddings = Embeddings(source_words, config)
         self.target_embeddings = Embeddings(target_words, config)
         encoder = [EncoderLayer(config, attention, n) for n in distinct_layers(config, "encoder")]
@@ -52,17 +44,17 @@ class Transformer(EncoderDecoder):
         self.decoder = nn.ModuleList(decoder[n] for n in layer_numbers(config, "decoder"))
         self.encoder_norm = final_norm(config)
         self.decoder_norm = final_norm(config)
-        separate = config.tie == "none"
-        self.output = word_matrix(target_vocab, config.model_size) if separate else None
+        self.output = output_matrix(config, target_vocab)
 
     def encode(self, source: Tensor, lengths: Tensor) -> Memory:
         """Encode (B, S) ids of which the first `lengths` are real."""
-        layout = self_layout(source, lengths)
+        sentences = self.breaks.number_source(source)
+        layout = self_layout(source, lengths, sentences)
         states = self.source_embeddings(source)
         lent: Lent | None = None
         for layer in self.encoder:
             states, lent = layer(states, layout, lent)
-        return Memory(self.encoder_norm(states), lengths)
+        return Memory(self.encoder_norm(states), lengths, sentences)
 
     def decode(self, memory: Memory, target: Tensor, lengths: Tensor) -> Tensor:
         """Give the states (B, T, D) that predict the id after each of (B, T) target ids.
@@ -71,8 +63,15 @@ class Transformer(EncoderDecoder):
         stands at the end.
         """
         size = target.size(1)
-        own = Layout(num_queries=size, num_keys=size, causal=True, device=target.device)
-        around = Surroundings(memory.states, own, cross_layout(memory, size))
+        numbers = self.breaks.number_target(target)
+        own = Layout(
+            num_queries=size, num_keys=size, causal=True,
+            query_sentences=numbers, key_sentences=numbers, device=target.device,
+        )  # fmt: skip
+        cross = cross_layout(memory, size)
+        if numbers is not None:
+            cross = replace(cross, query_sentences=numbers, key_sentences=memory.sentences)
+        around = Surroundings(memory.states, own, cross)
         states, lends = self.target_embeddings(target), Lends()
         for layer in self.decoder:
             states, lends = layer(states, around, lends)
@@ -94,14 +93,24 @@ class Transformer(EncoderDecoder):
             source_size=size,
             ancestry=memory.lengths.new_zeros((batch_size, beam, limit)),
             length=0,
+            sentences=self._no_sentences(memory, beam, limit),
+            source_sentences=memory.sentences,
         )
 
+    def _no_sentences(self, memory: Memory, beam: int, limit: int) -> Tensor | None:
+        if memory.sentences is None:
+            return None
+        return memory.lengths.new_zeros((memory.lengths.size(0), beam, limit))
+
     def step(
-        self, state: DecoderState, ids: Tensor, parents: Tensor
+        self, state: DecodingState, ids: Tensor, parents: Tensor
     ) -> tuple[Tensor, DecoderState]:
         """Extend each hypothesis' parent by an id, both (B, beam)."""
+        assert isinstance(state, DecoderState)
         states = self.target_embeddings.at_step(ids, state.length)
         state = state.follow(parents)
+        numbers = self.breaks.extend(state.sentences, ids, state.length - 1)
+        state = replace(state, sentences=numbers)
         around = Surroundings(None, state.own_layout(), state.cross_layout())
         caches, lends = [], Lends()
         for layer, *pair in zip(self.decoder, state.own, state.cross, strict=True):
@@ -127,11 +136,13 @@ def final_norm(config: ModelConfig) -> nn.Module:
     return make_norm(config) if config.norm == "pre" else nn.Identity()
 
 
-def self_layout(source: Tensor, lengths: Tensor) -> Layout:
+def self_layout(source: Tensor, lengths: Tensor, sentences: Tensor | None) -> Layout:
     """Describe self-attention over a source; a batch without padding needs no lengths."""
     size = source.size(1)
-    padded = padded_lengths(lengths, size)
-    return Layout(num_queries=size, num_keys=size, key_lengths=padded, device=source.device)
+    return Layout(
+        num_queries=size, num_keys=size, key_lengths=padded_lengths(lengths, size),
+        query_sentences=sentences, key_sentences=sentences, device=source.device,
+    )  # fmt: skip
 
 
 def cross_layout(memory: Memory, num_queries: int) -> Layout:

@@ -65,6 +65,11 @@ class Segmenter:
         with atomic_write(path) as stream:
             stream.write(self._model)
 
+    def id_of(self, piece: str) -> int | None:
+        """Find a piece's id; None where the vocabulary lacks it."""
+        found: int = self._processor.piece_to_id(piece)
+        return None if found == self.unknown_id else found
+
     def encode(self, line: str) -> list[int]:
         """Turn a line into ids, without special ones."""
         ids: list[int] = self._processor.encode(line, return_type=int)

@@ -19,10 +19,10 @@ SMALL = {
     "encoder_layers": 2,
     "decoder_layers": 2,
     "model_size": 8,
-    "ffn_size": 12,
     "num_heads": 2,
     "max_length": 12,
 }
+OF_TRANSFORMERS = {"ffn_size": 12}
 VOCAB = 11
 
 MakeModel = Callable[..., EncoderDecoder]
@@ -33,7 +33,8 @@ def make_model() -> MakeModel:
     """Build a model in float64 for evaluation, biases and norms drawn like all weights."""
 
     def make(attention: AttentionSections | None = None, **settings: Any) -> EncoderDecoder:
-        config = ModelConfig(**{**SMALL, **settings})
+        own = {} if settings.get("arch") == "rnn" else OF_TRANSFORMERS
+        config = ModelConfig(**{**SMALL, **own, **settings})
         torch.manual_seed(1)
         target_vocab = VOCAB if config.tie == "all" else VOCAB - 2
         model = build_model(config, attention or AttentionSections(), VOCAB, target_vocab)
