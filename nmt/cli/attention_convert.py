@@ -52,7 +52,7 @@ def convert(model: str, output: str, groups: int, roles: str) -> None:
     named = read_roles(roles) or roles_of(package.model)
     grouped = group_heads(package, groups, named)
     with atomic_folder(output) as folder:
-        done = {"operation": "convert", "key_value_heads": groups, "roles": named}
+        done = {"operation": "convert", "key_value_heads": groups, "roles": ",".join(named)}
         save_package(folder, credited(grouped, model, **done))
     log.info(
         "%s: %s key/value head%s in %s; train it further with nmt train --from %s",

@@ -24,8 +24,9 @@ def test_a_converted_model_translates_and_trains_further(
     assert len(nmt("translate", "grouped", "test.src").out.splitlines()) == 9
     again = nmt("train", "--config", "toy.toml", "--from", "grouped", "--output", "tuned")
     assert again.status == 0
-    assert load_package("tuned").settings["attention"] == (
-        load_package("grouped").settings["attention"]
+    assert (
+        load_package("tuned").settings["attention"]
+        == (load_package("grouped").settings["attention"])
     )
     assert nmt("attention", "convert", "tuned", "no", "--key-value-heads", "1").err.startswith(
         "nmt: --key-value-heads 1: attention.encoder has 1 heads"
@@ -46,7 +47,7 @@ def test_a_converted_model_says_what_it_was_made_from(
             {
                 "operation": "convert",
                 "key_value_heads": 1,
-                "roles": ["decoder", "cross"],
+                "roles": "decoder,cross",
                 "model": str(trained),
                 "weights": sha256(trained / "best" / WEIGHTS),
             }
