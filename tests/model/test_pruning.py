@@ -159,9 +159,7 @@ def test_heads_that_others_depend_on_are_not_removed(
 
 
 def test_a_model_without_gates_is_refused_with_the_way_to_get_some(make_package: Make) -> None:
-    with pytest.raises(
-        ConfigError, match=r"has no gates .*train --from MODEL --attention gat"
-    ):
+    with pytest.raises(ConfigError, match=r"has no gates .*train --from MODEL --attention gat"):
         prune_heads(make_package())
 
 
