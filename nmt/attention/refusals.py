@@ -24,7 +24,6 @@ NEEDS: dict[str, tuple[str, tuple[Any, ...]]] = {  # a setting, and what makes i
     "global_tokens": ("pattern", ("window",)),
     "span_ramp": ("pattern", ("span",)),
     "share_block": ("share", ("key-value", "weights")),
-    "heads": ("gates", (True,)),
     "block": ("variant", ("block-hierarchical",)),
     "levels": ("variant", ("block-hierarchical",)),
     "features": ("variant", ("linear", "favor", "random-feature")),

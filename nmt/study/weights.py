@@ -4,21 +4,19 @@ H heads, T queries, S keys; one sentence at a time, so that there is no padding 
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nmt.attention.config import ROLES
-from nmt.attention.contract import Attended, Attention
 from nmt.corpus.batches import Batch, make_batch
 from nmt.launch.development import boundaries
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
 from nmt.model.directory import Segmenters
+from nmt.model.weights import attention_weights
 
 SUPPORT_FROM = 1e-3  # a weight above it counts as support
 
@@ -47,55 +45,6 @@ class Spread:
         return self.entropy / self.rows, self.support / self.rows
 
 
-@dataclass
-class Recorder:
-    """Ask every mechanism of a model for its weights, whatever calls it.
-
-    Attributes:
-        spreads: By role.
-        encoding: Whether the model is reading the source.
-    """
-
-    spreads: dict[str, Spread] = field(default_factory=lambda: {role: Spread() for role in ROLES})
-    encoding: bool = True
-
-    @contextmanager
-    def attached(self, model: nn.Module) -> Iterator[None]:
-        """Listen to the mechanisms of a model."""
-        with ExitStack() as stack:
-            for mechanism in outermost(model):
-                asking = mechanism.register_forward_pre_hook(ask, with_kwargs=True)
-                hearing = mechanism.register_forward_hook(self._hear, with_kwargs=True)
-                stack.callback(asking.remove)
-                stack.callback(hearing.remove)
-            yield
-
-    def _hear(
-        self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Attended
-    ) -> None:
-        if result.weights is not None:
-            query, memory = (*args, kwargs.get("memory"))[:2]
-            role = "encoder" if self.encoding else "decoder" if memory is query else "cross"
-            self.spreads[role].add(result.weights)
-
-
-def ask(
-    _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Ask for weights in a call that did not."""
-    return args, {**kwargs, "need_weights": True}
-
-
-def outermost(model: nn.Module) -> Iterator[Attention]:
-    """Find mechanisms that are no part of another."""
-    for child in model.children():
-        if isinstance(child, Attention):
-            yield child
-        else:
-            yield from outermost(child)
-
-
-@torch.inference_mode()
 def measure_weights(
     model: EncoderDecoder,
     segmenters: Segmenters,
@@ -108,21 +57,29 @@ def measure_weights(
         `entropy_ROLE` in nats and `support_ROLE` in keys, means over layers, heads and queries;
         None where a mechanism gives no weights.
     """
-    recorder = Recorder()
-    with recorder.attached(model), compute.autocast():
+    spreads = {role: Spread() for role in ROLES}
+    with compute.autocast():
         for batch in single_batches(model, segmenters, pairs):
-            source, lengths, target = (
-                torch.from_numpy(each).to(compute.device)
-                for each in (batch.source, batch.source_lengths, batch.target[:, :-1])
-            )
-            recorder.encoding = True
-            memory = model.encode(source, lengths)
-            recorder.encoding = False
-            model.decode(memory, target, torch.from_numpy(batch.target_lengths).to(compute.device))
-    means = {role: recorder.spreads[role].means() for role in ROLES}
+            for each in attention_weights(model, *forced(batch, compute.device)).values():
+                if each.weights is not None:
+                    spreads[each.role].add(each.weights)
+    means = {role: spreads[role].means() for role in ROLES}
     return {f"entropy_{role}": means[role][0] for role in ROLES} | {
         f"support_{role}": means[role][1] for role in ROLES
     }
+
+
+def forced(
+    batch: Batch, device: torch.device
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Give ids and lengths of what is read on both sides: of a target, all but its end."""
+    source, source_lengths, target, target_lengths = (
+        torch.from_numpy(each).to(device)
+        for each in (
+            batch.source, batch.source_lengths, batch.target[:, :-1], batch.target_lengths
+        )
+    )  # fmt: skip
+    return (source, source_lengths), (target, target_lengths)
 
 
 def single_batches(

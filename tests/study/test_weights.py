@@ -11,7 +11,7 @@ import torch
 from nmt.attention.contract import Attended
 from nmt.model.compute import Compute
 from nmt.model.directory import load_package
-from nmt.study.weights import Recorder, Spread, measure_weights, outermost
+from nmt.study.weights import Spread, measure_weights
 from nmt.text.lines import read_pairs
 
 COMPUTE = Compute(torch.device("cpu"), torch.float32)
@@ -46,7 +46,7 @@ def test_a_model_that_looks_everywhere_alike_has_logarithms_of_lengths(
     trained: Path, toy: Path
 ) -> None:
     package = load_package(trained)
-    for mechanism in outermost(package.model):
+    for mechanism in package.model.mechanisms().values():
         for weight in mechanism.parameters():
             weight.data.zero_()  # all scores are zero
     pairs = list(read_pairs(toy / "test.src", toy / "test.tgt"))
@@ -71,24 +71,11 @@ def test_a_model_that_looks_everywhere_alike_has_logarithms_of_lengths(
         assert measured[f"support_{role}"] == pytest.approx(support, rel=1e-4)
 
 
-def test_listening_changes_nothing_and_ends(trained: Path) -> None:
-    model = load_package(trained).model
-    source, lengths = torch.tensor([[5, 6, 7, 2]]), torch.tensor([4])
-    before = model.encode(source, lengths).states
-    recorder = Recorder()
-    with recorder.attached(model):
-        torch.testing.assert_close(model.encode(source, lengths).states, before)
-    rows = recorder.spreads["encoder"].rows
-    assert rows == 2 * 4  # heads, queries
-    model.encode(source, lengths)
-    assert recorder.spreads["encoder"].rows == rows
-
-
 def test_without_weights_there_is_nothing_to_tell(
     trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = load_package(trained)
-    for mechanism in outermost(package.model):
+    for mechanism in package.model.mechanisms().values():
         monkeypatch.setattr(mechanism, "forward", silenced(mechanism.forward))
     measured = measure_weights(package.model, package.segmenters, [("a", "m")], COMPUTE)
     assert set(measured.values()) == {None}
@@ -102,11 +89,3 @@ def silenced(forward: Callable[..., Attended]) -> Callable[..., Attended]:
         return dataclasses.replace(forward(*args, **kwargs), weights=None)
 
     return silent
-
-
-def test_a_mechanism_inside_another_is_not_counted_twice(trained: Path) -> None:
-    model = load_package(trained).model
-    mechanisms = list(outermost(model))
-    assert len(mechanisms) == 3
-    mechanisms[0].inner = mechanisms[1]
-    assert list(outermost(model)) == mechanisms
