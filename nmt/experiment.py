@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from nmt.attention.config import AttentionSections
 from nmt.corpus.config import DataConfig, EncodeConfig
 from nmt.model.compute import ComputeConfig
-from nmt.model.config import ModelConfig, with_preset
+from nmt.model.config import ModelConfig, refuse_unfit_attention, with_preset
 from nmt.scoring.config import ScoreConfig
 from nmt.search.config import SearchConfig
 from nmt.settings import build
@@ -42,7 +42,9 @@ def read_experiment(table: Mapping[str, Any]) -> Experiment:
     """
     model = table.get("model", {})
     resolved = {"model": with_preset(model)} if isinstance(model, Mapping) else {}
-    return build(Experiment, {**table, **resolved})
+    experiment = build(Experiment, {**table, **resolved})
+    refuse_unfit_attention(experiment.model, experiment.attention)
+    return experiment
 
 
 def section(kind: type[Section], table: Mapping[str, Any]) -> Section:

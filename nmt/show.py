@@ -69,6 +69,7 @@ def describe_model(folder: Path) -> Report:
         "segmenters": describe_segmenters(folder, metadata),
         "dev": [{"metric": name, **score} for name, score in metadata.get("dev", {}).items()],
         "averaged": metadata.get("averaged", []),
+        "history": metadata.get("history", []),
         "model": settings.get("model", {}),
         "attention": attention_of(settings),
     }

@@ -22,11 +22,14 @@ def test_nothing_said_is_every_default() -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_resolved_experiment_reads_back_as_itself(tmp_path: Path, preset: str) -> None:
-    table = {"model": {"preset": preset, "ffn_size": 96}, "attention": {"cross": {"dropout": 0.2}}}
+    table = {
+        "model": {"preset": preset, "max_length": 96},
+        "attention": {"cross": {"dropout": 0.2}},
+    }
     experiment = read_experiment(table)
     save_table(to_table(experiment), tmp_path / "config.toml")
     assert read_experiment(load_table(tmp_path / "config.toml")) == experiment
-    assert experiment.model.ffn_size == 96
+    assert experiment.model.max_length == 96
     assert experiment.model.num_heads == PRESETS[preset]["num_heads"]
     assert experiment.attention.cross.dropout == 0.2
     assert experiment.attention.encoder.dropout == 0.0
@@ -53,6 +56,10 @@ def test_a_section_comes_from_a_table_that_is_right_as_a_whole() -> None:
         ({"model": 3}, "model is a section, not a setting; write [model]"),
         ({"model": {"preset": 3}}, "model.preset: no preset 3; known here: "),
         ({"model": {"preset": ["a"]}}, "model.preset: no preset ['a']; known here: "),
+        (
+            {"model": {"arch": "rnn"}, "attention": {"decoder": {"dropout": 0.1}}},
+            "attention.decoder.dropout = 0.1, but model.arch = 'rnn' has no self-attention; ",
+        ),
         ({"attention": {"dropout": 0.1}}, "unknown setting attention.dropout; "),
         ({"attention": {"cros": {}}}, "unknown setting attention.cros; did you mean 'cross'?"),
         ({"search": {"beam": 1.5}}, "search.beam must be an integer, not 1.5 (a number)"),

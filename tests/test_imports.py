@@ -31,7 +31,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "show": BELOW_CLI - {"show"},
     "bench": BELOW_CLI,
     "checks": BELOW_CLI,
-    "cli": BELOW_CLI | {"cli", "bench", "checks"},
+    "study": BELOW_CLI | {"bench"},
+    "cli": BELOW_CLI | {"cli", "bench", "checks", "study"},
     "__init__": set(),
     "__main__": {"cli"},
 }

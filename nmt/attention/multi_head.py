@@ -139,7 +139,8 @@ class MultiHeadAttention(Attention):
         key = self.composition.score.of_key(unscored)
         if self._keys_are_values():
             return FixedKeyValues(key, key)
-        return FixedKeyValues(key, heads.get("value", unscored))
+        value = heads.get("value", unscored)
+        return FixedKeyValues(key.contiguous(), value.contiguous())  # read by every step
 
     def choose(self, request: Request) -> Choice:
         """Say which kernel serves a request, and why."""
@@ -297,21 +298,22 @@ class MultiHeadAttention(Attention):
         config = self.config
         shares = config.share == "weights"
         reach = None
-        if not self.place.is_cross and not (self.borrows and shares):
+        if not (self.borrows and shares):
             pattern = self.composition.pattern()
             reach = None if pattern.window is None else pattern.window * pattern.dilation
         return Abilities(
-            unfused=unfused(config),
+            unfused="" if self.borrows and shares else unfused(self.composition),
             reach=reach,
             by_sentence=config.pattern == "sentence",
             shares_weights=shares,
         )
 
 
-def unfused(config: AttentionConfig) -> str:
+def unfused(composition: Composition) -> str:
     """Say why the fused kernel does not serve a composition; nothing where it does."""
-    if config.score == "additive":
-        return "an additive score is no product"
+    config = composition.config
+    if not composition.score.is_product:
+        return f"{type(composition.score).__name__} is no product of a query and a key"
     if config.normaliser != "softmax":
         return f"{config.normaliser} needs the scores of all keys"
     if config.positions in ("bucketed", "shaw", "alibi"):

@@ -41,6 +41,11 @@ class PackedLinear(nn.Linear):
             return dict(zip(self.parts, [cut], strict=True))
         return dict(zip(self.parts, cut.split(counts, dim=1), strict=True))
 
+    def by_head(self, packed: Tensor) -> dict[str, Tensor]:
+        """Cut the weight (H K, D), or the bias (H K,), into heads (H, K, ...) by name."""
+        cut = packed.unflatten(0, (-1, self.head_size))
+        return dict(zip(self.parts, cut.split(list(self.parts.values())), strict=True))
+
 
 def parts_of(config: AttentionConfig, num_heads: int, follows: bool) -> dict[str, int]:
     """Say which projections a mechanism has, and how many heads each makes.

@@ -24,7 +24,6 @@ NEEDS: dict[str, tuple[str, tuple[Any, ...]]] = {  # a setting, and what makes i
     "global_tokens": ("pattern", ("window",)),
     "span_ramp": ("pattern", ("span",)),
     "share_block": ("share", ("key-value", "weights")),
-    "heads": ("gates", (True,)),
     "block": ("variant", ("block-hierarchical",)),
     "levels": ("variant", ("block-hierarchical",)),
     "features": ("variant", ("linear", "favor", "random-feature")),
@@ -45,6 +44,7 @@ class Conflict:
     reason: str
 
 
+SUMMED = ("linear", "favor", "random-feature", "average")
 UNFUSED = "the fused kernel computes a softmax of products and no more"
 CONFLICTS = (
     Conflict("talking", (True,), "share", ("weights",), "whose weights would be mixed is open"),
@@ -77,8 +77,12 @@ CONFLICTS = (
     Conflict("kernel", ("fused", "flex"), "talking", (True,), UNFUSED),
     Conflict("kernel", ("fused", "flex", "banded", "blocked"), "share", ("weights",),
              "what is shared must be materialised"),
-    Conflict("kernel", ("banded",), "pattern", ("full", "local-m", "local-p"),
+    Conflict("kernel", ("fused", "banded", "blocked", "flex"), "variant", SUMMED,
+             "it is computed by sums: chunked, or dense by its definition"),
+    Conflict("kernel", ("banded",), "pattern", ("full", "local-p"),
              "a band needs a window of fixed width, or sentences"),
+    Conflict("variant", ("block-hierarchical",), "kernel", ("fused", "blocked", "chunked", "flex"),
+             "it has kernels of its own, dense and banded"),
 )  # fmt: skip
 IN_ROLE: dict[str, tuple[Conflict, ...]] = {  # `first` is the role itself
     "cross": tuple(
@@ -107,23 +111,29 @@ def refuse(role: str, config: "AttentionConfig") -> None:
     for conflict in IN_ROLE[role]:
         if getattr(config, conflict.second) in conflict.seconds:
             raise ConfigError(f"{spelled(role, config, conflict.second)}: {conflict.reason}")
-    variant = VARIANTS.get(config.variant)
-    composed = variant is not None and variant.mechanism == COMPOSED
-    for conflict in CONFLICTS:
-        if not composed and "variant" not in (conflict.first, conflict.second):
-            continue  # these are choices of a composition
-        first, second = getattr(config, conflict.first), getattr(config, conflict.second)
-        if chosen(first, conflict.firsts) and chosen(second, conflict.seconds):
-            raise ConfigError(
-                f"{spelled(role, config, conflict.first)} excludes "
-                f"{spelled(role, config, conflict.second)}: {conflict.reason}"
-            )
+    refuse_conflicts(role, config)
     refuse_dropout(role, config)
 
 
 def chosen(value: object, values: tuple[Any, ...]) -> bool:
     """Tell whether a setting has one of the values, or any at all where none is named."""
     return value in values if values else bool(value)
+
+
+def refuse_conflicts(role: str, config: "AttentionConfig") -> None:
+    """Refuse choices that do not go together; most are of compositions only."""
+    variant = VARIANTS.get(config.variant)
+    is_composed = variant is not None and variant.mechanism == COMPOSED
+    for conflict in CONFLICTS:
+        first, second = conflict.first, conflict.second
+        if not is_composed and "variant" not in (first, second):
+            continue
+        values = getattr(config, first), getattr(config, second)
+        if chosen(values[0], conflict.firsts) and chosen(values[1], conflict.seconds):
+            raise ConfigError(
+                f"{spelled(role, config, first)} excludes "
+                f"{spelled(role, config, second)}: {conflict.reason}"
+            )
 
 
 def refuse_values(role: str, config: "AttentionConfig") -> None:
@@ -137,6 +147,11 @@ def refuse_values(role: str, config: "AttentionConfig") -> None:
         raise ConfigError(f"attention.{role}.dropout must lie in [0, 1), not {config.dropout}")
     if not config.penalty >= 0.0:
         raise ConfigError(f"attention.{role}.penalty must be 0 or more, not {config.penalty}")
+    if config.features == "random" and config.num_features % 2:
+        raise ConfigError(
+            f'attention.{role}.num_features must be even with features = "random", whose '
+            f"features are sines and as many cosines, not {config.num_features}"
+        )
     if any(not each.isdecimal() for each in config.heads):
         raise ConfigError(f"attention.{role}.heads must be whole numbers, not {config.heads}")
 

@@ -18,12 +18,29 @@ def flops_per_target_token(config: ModelConfig, vocab_size: int, source_per_targ
     none. The scores of attention, a few per cent at sentence length, are left out, as is all that
     is no product: the share of the peak that is reported errs on the low side.
     """
+    count = recurrent_weights if config.arch == "rnn" else transformer_weights
+    of_source, of_target = count(config)
+    return 6.0 * (of_target + vocab_size * config.model_size + source_per_target * of_source)
+
+
+def transformer_weights(config: ModelConfig) -> tuple[int, int]:
+    """Count the weights that a source token meets, keys of cross-attention too, and a target's."""
     size, inner = config.model_size, 2 * config.model_size * config.ffn_size
+    cross_keys = config.decoder_layers * 2 * size**2
     encoder = config.encoder_layers * (4 * size**2 + inner)
-    decoder = config.decoder_layers * (6 * size**2 + inner)
-    cross_keys = config.decoder_layers * 2 * size**2  # run once for each source token
-    weights = decoder + vocab_size * size + source_per_target * (encoder + cross_keys)
-    return 6.0 * weights
+    return encoder + cross_keys, config.decoder_layers * (6 * size**2 + inner)
+
+
+def recurrent_weights(config: ModelConfig) -> tuple[int, int]:
+    """Count the weights that a source token meets, keys of cross-attention too, and a target's.
+
+    The bridge from encoder to decoder, once for each sentence, is left out.
+    """
+    size, num_gates = config.model_size, {"lstm": 4, "gru": 3}[config.cell]
+    directions = num_gates * size * (size + size // 2)  # two, of half the width
+    cells = num_gates * size**2 * (2 * config.decoder_layers + 1)  # the first is fed as well
+    attention, readout = 2 * size**2, 2 * size**2
+    return config.encoder_layers * directions + 2 * size**2, cells + attention + readout
 
 
 def product_speed(compute: Compute) -> float:

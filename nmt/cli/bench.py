@@ -77,6 +77,41 @@ def train(
         click.echo(line)
 
 
+@bench.command(
+    cls=NmtCommand,
+    example="""
+    nmt bench contract
+    nmt bench contract --model-size 512 --num-heads 8
+    """,
+)
+@setting_options(ModelConfig, "model_size", "num_heads")
+@click.option(
+    "--turns", default=30, show_default=True, help="Times that either way is measured, by turns."
+)
+@setting_options(ComputeConfig, "threads")
+@config_options
+@verbosity_options
+def contract(turns: int, table: Table) -> None:
+    """Measure what the contract of attention costs.
+
+    Multi-head attention through the contract against the same products written out by hand, and
+    a decoding step of grouped-query against one of multi-head attention: the median of paired
+    ratios with its quartiles. Below 1 the first way is the faster.
+    """
+    from nmt.bench.contract import measure_contract
+    from nmt.experiment import read_experiment
+    from nmt.model.compute import prepare
+
+    experiment = read_experiment(table)
+    prepare(experiment.compute, training=True)
+    model = experiment.model
+    for each in measure_contract(model.model_size, model.num_heads, turns):
+        click.echo(
+            f"{each.ratio:5.3f} ({each.low:.3f} to {each.high:.3f})  "
+            f"{each.milliseconds:8.3f} ms  {each.name}"
+        )
+
+
 def described(compute: "Compute") -> str:
     """Name the machine, the type and the threads."""
     import torch

@@ -1,58 +1,33 @@
-"""The `nmt` command: a lazy group, so that asking for help imports no command's machinery."""
+"""The `nmt` command."""
 
-import importlib
 import importlib.metadata
 import platform
 import sys
-from typing import Any
 
 import click
 
 import nmt
 from nmt.cli.command import report
+from nmt.cli.group import LazyGroup
 
 COMMANDS = {  # in the order of the chain, which is the order of the help text
-    "clean": "Drop damaged and unlikely pairs from parallel text.",
-    "split": "Set development and test pairs apart from training text.",
-    "segment": "Learn, apply and undo subword segmentation.",
-    "encode": "Turn text into an encoded corpus for training.",
-    "train": "Train a translation model, resume one, or fine-tune one.",
-    "average": "Average the weights of several models.",
-    "translate": "Translate lines with a trained model.",
-    "score": "Score translations against references.",
-    "show": "Show what a model, run, or encoded corpus holds.",
-    "bench": "Measure speed on this machine.",
-    "settings": "Explain every setting, as a TOML file to start from.",
+    "clean": ("Drop damaged and unlikely pairs from parallel text.", "nmt.cli.clean:clean"),
+    "split": ("Set development and test pairs apart from training text.", "nmt.cli.split:split"),
+    "segment": ("Learn, apply and undo subword segmentation.", "nmt.cli.segment:segment"),
+    "encode": ("Turn text into an encoded corpus for training.", "nmt.cli.encode:encode"),
+    "train": ("Train a translation model, resume one, or fine-tune one.", "nmt.cli.train:train"),
+    "average": ("Average the weights of several models.", "nmt.cli.average:average"),
+    "translate": ("Translate lines with a trained model.", "nmt.cli.translate:translate"),
+    "score": ("Score translations against references.", "nmt.cli.score:score"),
+    "show": ("Show what a model, run, or encoded corpus holds.", "nmt.cli.show:show"),
+    "attention": ("Choose, measure, compare and check attention.", "nmt.cli.attention:attention"),
+    "bench": ("Measure speed on this machine.", "nmt.cli.bench:bench"),
+    "settings": (
+        "Explain every setting, as a TOML file to start from.",
+        "nmt.cli.settings:settings",
+    ),
 }
 VERSIONS = ("torch", "sentencepiece", "sacrebleu", "safetensors", "numpy")
-
-
-class LazyGroup(click.Group):
-    """Import a command's module only when that command is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the commands in the order of the chain."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Find a command: `nmt.cli.NAME` holds a function of that name."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"nmt.cli.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
-        return command
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; Click itself would take a reader that has gone for a failure."""
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError as error:
-            return report(error)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
 
 
 def show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -67,6 +42,7 @@ def show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 @click.group(
     cls=LazyGroup,
+    table=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="The chain: segment learn -> encode -> train -> translate -> score. "
     "Each command explains itself: nmt COMMAND --help.",

@@ -38,7 +38,7 @@ nmt train --from run --train new-corpus --output tuned --learning-rate 1e-4
     "replace it.",
 )
 @setting_options(DataConfig, "train", "dev_source", "dev_target", "batch_tokens")
-@setting_options(ModelConfig, "preset")
+@setting_options(ModelConfig, "preset", "arch")
 @attention_options
 @setting_options(
     TrainingConfig, "max_updates", "budget", "learning_rate", "warmup", "schedule",

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt.corpus.encoded import EncodedCorpus
-from nmt.errors import CheckpointError, ConfigError
+from nmt.errors import ConfigError
 from nmt.experiment import Experiment, read_experiment
 from nmt.files import atomic_folder, write_json
 from nmt.launch.manifest import (
@@ -16,8 +15,8 @@ from nmt.launch.manifest import (
     refuse_changed_inputs,
     refuse_changed_parent,
 )
+from nmt.launch.parent import with_parent
 from nmt.launch.workbench import Workbench
-from nmt.model.directory import read_metadata, resolve
 from nmt.scoring.tokenizers import refuse_unavailable
 from nmt.settings import load_table, save_table, to_table
 from nmt.training.budget import parse_budget, plan_updates, probe
@@ -52,7 +51,7 @@ def train(start: Start) -> dict[str, Any]:
         NmtError: Whatever is wrong with settings or data, before anything runs.
     """
     refuse_unready(start.experiment)
-    experiment = with_parent(start)
+    experiment = with_parent(start.experiment, start.parent)
     run = Run(start.output)
     manifest = make_manifest(experiment, start.parent)
     if not begins_afresh(run, manifest, start.existing):
@@ -105,54 +104,6 @@ def refuse_unready(experiment: Experiment) -> None:
         raise ConfigError("training.patience needs a development set (data.dev_source, dev_target)")
     parse_budget(training.budget)
     refuse_unavailable(experiment.score.tokenize)
-
-
-def with_parent(start: Start) -> Experiment:
-    """Give a fine-tuned model the shape of its parent; dropout may differ.
-
-    Raises:
-        CheckpointError: There is no parent, or it was trained with other segmenters.
-    """
-    if start.parent is None:
-        return start.experiment
-    refuse_other_segmenters(start.parent, EncodedCorpus(start.experiment.data.train))
-    table = load_table(resolve(start.parent) / "config.toml")
-    parent, own = read_experiment(table), start.experiment
-    model = dataclasses.replace(
-        parent.model, dropout=own.model.dropout, ffn_dropout=own.model.ffn_dropout
-    )
-    given = dataclasses.replace(own, model=model, attention=parent.attention)
-    refuse_other_shape(own, given)
-    return given
-
-
-def refuse_other_shape(asked: Experiment, given: Experiment) -> None:
-    """Refuse settings that ask a fine-tuned model for another shape than its parent has.
-
-    What is as by default was not asked for.
-    """
-    default = Experiment()
-    for section in ("model", "attention"):
-        table, parent, usual = (
-            to_table(getattr(each, section)) for each in (asked, given, default)
-        )
-        for name, value in table.items():
-            free = ("dropout", "ffn_dropout", "preset")
-            if name not in free and value not in (parent[name], usual[name]):
-                raise ConfigError(
-                    f"{section}.{name} = {value} was asked for, but --from takes the shape of its "
-                    f"model, which has {parent[name]}; leave the setting out"
-                )
-
-
-def refuse_other_segmenters(parent: Path, corpus: EncodedCorpus) -> None:
-    """Refuse a corpus that was encoded with other segmenters than a model knows."""
-    folder = resolve(parent)
-    if read_metadata(folder).get("segmenters") != corpus.record.segmenters:
-        raise CheckpointError(
-            f"{parent} was trained with another segmenter than {corpus.folder} was "
-            f"encoded with; encode with {folder}/source.model and target.model"
-        )
 
 
 def with_planned_updates(experiment: Experiment, bench: Workbench) -> Experiment:

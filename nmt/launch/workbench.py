@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,12 @@ from nmt.model.contract import EncoderDecoder
 from nmt.model.directory import (
     WEIGHTS,
     Segmenters,
+    copy_weights,
     count_parameters,
-    load_weights,
+    load_package,
     model_for,
     resolve,
+    weights_of,
 )
 from nmt.scoring.metrics import Score
 from nmt.settings import to_table
@@ -33,6 +36,8 @@ from nmt.training.update import Updater, held_out_loss
 from nmt.validation import Validator
 
 log = logging.getLogger(__name__)
+
+LAYER = re.compile(r"\.\d+\.")  # in the name of a weight
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,13 @@ class Workbench:
         )
 
     def take_weights(self, parent: Path) -> None:
-        """Start from another model's weights."""
-        load_weights(self.model, resolve(parent) / WEIGHTS)
+        """Start from another model's weights; what it has not got starts fresh."""
+        taken = weights_of(load_package(parent).model)
+        fresh = {name: each for name, each in weights_of(self.model).items() if name not in taken}
+        copy_weights(self.model, taken | fresh, resolve(parent) / WEIGHTS)
+        if fresh:
+            kinds = sorted({LAYER.sub(".*.", name) for name in fresh})
+            log.info("%d weights start fresh: %s", len(fresh), ", ".join(kinds))
 
     def restore(self, checkpoint: Path) -> Progress:
         """Put the state of a checkpoint back."""

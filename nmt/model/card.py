@@ -13,7 +13,7 @@ def model_card(
     lines = [
         "# Translation model",
         "",
-        f"An encoder-decoder made by nmt {metadata['nmt']}: {model.get('encoder_layers')} + "
+        f"{kind_of(model)}, made by nmt {metadata['nmt']}: {model.get('encoder_layers')} + "
         f"{model.get('decoder_layers')} layers of width {model.get('model_size')}, "
         f"{num_parameters:,} parameters.",
         "",
@@ -30,6 +30,14 @@ def model_card(
         "",
     ]
     return "\n".join(lines)
+
+
+def kind_of(model: Mapping[str, Any]) -> str:
+    """Name the architecture."""
+    if model.get("arch") != "rnn":
+        return "A Transformer"
+    cell, feeding = str(model.get("cell", "lstm")).upper(), model.get("feeding", "luong")
+    return f"A recurrent encoder-decoder ({cell}, attention as {str(feeding).title()}'s)"
 
 
 def score_lines(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -4,8 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from nmt.attention.config import AttentionConfig, AttentionSections
 from nmt.errors import ConfigError
-from nmt.settings import nearest, setting
+from nmt.settings import check_choice, nearest, setting, to_table
+
+ARCHITECTURES = {"transformer": "transformer-small", "rnn": "rnn-small"}  # usual presets
+OWN_SETTINGS = {
+    "transformer": (
+        "ffn_size", "norm", "norm_kind", "feed_forward", "encoder_distinct", "decoder_distinct",
+        "layer_sharing", "positions", "ffn_dropout",
+    ),
+    "rnn": ("cell", "feeding"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +25,11 @@ class ModelConfig:
     section: ClassVar[str] = "model"
 
     preset: str = setting("transformer-small", "Named shape that the other settings start from.")
+    arch: str = setting(
+        "transformer",
+        "Kind of model: attention throughout, or recurrent layers joined by cross-attention.",
+        choices=ARCHITECTURES,
+    )
     encoder_layers: int = setting(3, "Layers of the encoder.")
     decoder_layers: int = setting(3, "Layers of the decoder.")
     model_size: int = setting(256, "Width of the states between layers.")
@@ -55,6 +70,13 @@ class ModelConfig:
         "Piece that ends a sentence within a line, one of segment.user_symbols; attention with "
         "pattern = 'sentence' goes by it. Empty: a line is one sentence.",
     )
+    cell: str = setting("lstm", "Unit of a recurrent layer.", choices=("lstm", "gru"))
+    feeding: str = setting(
+        "luong",
+        "How attention enters a recurrent decoder: asked by the new state, its answer fed to "
+        "the next step (luong); asked by the previous state, its answer fed to this one.",
+        choices=("luong", "bahdanau"),
+    )
     max_length: int = setting(1024, "Longest source or target, in pieces.")
     tie: str = setting(
         "all",
@@ -89,15 +111,39 @@ class ModelConfig:
             )
         if self.model_size % 2:
             raise ConfigError(f"model.model_size must be even, not {self.model_size}")
+        self._refuse_settings_of_others()
+
+    def _refuse_settings_of_others(self) -> None:
+        """Refuse settings that only another architecture has."""
+        others = {arch: names for arch, names in OWN_SETTINGS.items() if arch != self.arch}
+        for arch, names in others.items():
+            for name in names:
+                if (value := getattr(self, name)) != getattr(ModelConfig, name):
+                    raise ConfigError(
+                        f"model.{name} = {value!r} is a setting of model.arch = {arch!r}, but "
+                        f"model.arch is {self.arch!r}; leave one of them out"
+                    )
 
 
 def shape(layers: int, model_size: int, ffn_size: int, num_heads: int) -> dict[str, Any]:
     """Name the settings of a Transformer as deep in its encoder as in its decoder."""
     return {
+        "arch": "transformer",
         "encoder_layers": layers,
         "decoder_layers": layers,
         "model_size": model_size,
         "ffn_size": ffn_size,
+        "num_heads": num_heads,
+    }
+
+
+def recurrent_shape(layers: int, model_size: int, num_heads: int) -> dict[str, Any]:
+    """Name the settings of a recurrent model as deep in its encoder as in its decoder."""
+    return {
+        "arch": "rnn",
+        "encoder_layers": layers,
+        "decoder_layers": layers,
+        "model_size": model_size,
         "num_heads": num_heads,
     }
 
@@ -107,16 +153,54 @@ PRESETS: dict[str, dict[str, Any]] = {
     "transformer-small": shape(3, 256, 1024, 4),
     "transformer-base": shape(6, 512, 2048, 8),
     "transformer-big": shape(6, 1024, 4096, 16),
+    "rnn-tiny": recurrent_shape(1, 128, 4),
+    "rnn-small": recurrent_shape(2, 256, 4),
+    "rnn-base": recurrent_shape(2, 512, 8),
+    "rnn-big": recurrent_shape(4, 1024, 16),
 }
 
 
 def with_preset(table: Mapping[str, Any]) -> dict[str, Any]:
     """Put the settings of the preset that a [model] table names under its own.
 
+    A table that names an architecture alone starts from the usual preset of that one.
+
     Raises:
-        ConfigError: No preset has that name.
+        ConfigError: No preset has that name, or it is one of another architecture.
     """
-    name = table.get("preset", ModelConfig().preset)
+    arch = table.get("arch", ModelConfig().arch)
+    check_choice(arch, tuple(ARCHITECTURES), "model.arch")
+    name = table.get("preset", ARCHITECTURES[arch])
     if not isinstance(name, str) or name not in PRESETS:
         raise ConfigError(f"model.preset: no preset {name!r}; {nearest(str(name), PRESETS)}")
+    own = PRESETS[name]["arch"]
+    if table.get("arch", own) != own:
+        others = [each for each, preset in PRESETS.items() if preset["arch"] == arch]
+        raise ConfigError(
+            f"model.arch = {arch!r}, but model.preset = {name!r} is of model.arch = {own!r}; "
+            f"choose one of {', '.join(others)}"
+        )
     return {"preset": name, **PRESETS[name], **table}
+
+
+def refuse_unfit_attention(config: ModelConfig, attention: AttentionSections) -> None:
+    """Refuse settings of attention that a recurrent model has no place for.
+
+    Raises:
+        ConfigError: One of self-attention is not as by default, or layers are to share.
+    """
+    if config.arch != "rnn":
+        return
+    if attention.cross.share != "none":
+        raise ConfigError(
+            f"attention.cross.share = {attention.cross.share!r}, but model.arch = 'rnn' attends "
+            "in one layer, which has no other to share with"
+        )
+    usual = to_table(AttentionConfig())
+    for role in ("encoder", "decoder"):
+        for name, value in to_table(getattr(attention, role)).items():
+            if value != usual[name]:
+                raise ConfigError(
+                    f"attention.{role}.{name} = {value!r}, but model.arch = 'rnn' has no "
+                    "self-attention; set it in attention.cross alone"
+                )

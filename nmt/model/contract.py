@@ -5,13 +5,13 @@ B batch, S source length, T target length, D model size, V target vocabulary.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from nmt.attention.contract import Attention
 from nmt.model.sentences import Breaks
-from nmt.model.state import DecoderState
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,14 @@ class Memory:
     states: Tensor
     lengths: Tensor
     sentences: Tensor | None = None
+
+
+class DecodingState(ABC):
+    """Where a search stands: a value of the model that made it, consumed by the next step."""
+
+    @abstractmethod
+    def select(self, sentences: Tensor) -> Self:
+        """Keep some sentences, given by index; the state itself stays as it is."""
 
 
 class EncoderDecoder(nn.Module, ABC):
@@ -75,13 +83,13 @@ class EncoderDecoder(nn.Module, ABC):
         """Give the matrix (V, D) whose product with a state is a score for each id."""
 
     @abstractmethod
-    def start(self, memory: Memory, beam: int, limit: int) -> DecoderState:
+    def start(self, memory: Memory, beam: int, limit: int) -> DecodingState:
         """Begin to decode `beam` hypotheses of each sentence, of at most `limit` ids."""
 
     @abstractmethod
     def step(
-        self, state: DecoderState, ids: Tensor, parents: Tensor
-    ) -> tuple[Tensor, DecoderState]:
+        self, state: DecodingState, ids: Tensor, parents: Tensor
+    ) -> tuple[Tensor, DecodingState]:
         """Extend each hypothesis' parent by an id, both (B, beam).
 
         Returns:

@@ -9,8 +9,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nmt.errors import ConfigError
 from nmt.model.config import ModelConfig
 from nmt.model.dropout import dropout
+
+
+class WordEmbeddings(nn.Module):
+    """Ids to states: scaled word embeddings, for a model that learns order by itself."""
+
+    def __init__(self, words: nn.Parameter, config: ModelConfig) -> None:
+        super().__init__()
+        self.words = words  # (V, D), perhaps shared
+        self.scale = math.sqrt(config.model_size)
+        self.share = config.dropout
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Embed ids of any shape (...) as (..., D)."""
+        states = F.embedding(ids, self.words) * self.scale
+        return dropout(in_working_type(states), self.share, self.training)
 
 
 class Embeddings(nn.Module):
@@ -67,3 +83,26 @@ def sinusoids(length: int, size: int) -> Tensor:
 def word_matrix(vocab_size: int, model_size: int) -> nn.Parameter:
     """Make a matrix of word embeddings that serves as output projection as well."""
     return nn.Parameter(nn.init.normal_(torch.empty(vocab_size, model_size), std=model_size**-0.5))
+
+
+def word_matrices(
+    config: ModelConfig, source_vocab: int, target_vocab: int
+) -> tuple[nn.Parameter, nn.Parameter]:
+    """Make the word embeddings of source and target, one matrix where they are tied.
+
+    Raises:
+        ConfigError: They are to be tied, but the vocabularies differ in size.
+    """
+    if config.tie == "all" and source_vocab != target_vocab:
+        raise ConfigError(
+            f"model.tie = 'all' needs one segmenter for both sides, but the vocabularies "
+            f"hold {source_vocab:,} and {target_vocab:,} pieces; set model.tie = 'target'"
+        )
+    target = word_matrix(target_vocab, config.model_size)
+    source = target if config.tie == "all" else word_matrix(source_vocab, config.model_size)
+    return source, target
+
+
+def output_matrix(config: ModelConfig, target_vocab: int) -> nn.Parameter | None:
+    """Make the output projection where it is not the target's word embeddings."""
+    return word_matrix(target_vocab, config.model_size) if config.tie == "none" else None

@@ -1,4 +1,4 @@
-"""The state of decoding, as a value.
+"""The state of decoding with a Transformer, as a value.
 
 B sentences, S source length.
 """
@@ -10,10 +10,11 @@ from torch import Tensor
 
 from nmt.attention.contract import Cache
 from nmt.attention.layout import Layout
+from nmt.model.contract import DecodingState
 
 
 @dataclass(frozen=True)
-class DecoderState:
+class DecoderState(DecodingState):
     """Where a search stands: consumed by the step that uses it.
 
     Attributes:

@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from nmt.attention.config import AttentionSections
 from nmt.attention.contract import Lent
 from nmt.attention.layout import Layout
-from nmt.errors import ConfigError
 from nmt.model.config import ModelConfig
-from nmt.model.contract import EncoderDecoder, Memory
-from nmt.model.embeddings import Embeddings, word_matrix
+from nmt.model.contract import DecodingState, EncoderDecoder, Memory
+from nmt.model.embeddings import Embeddings, output_matrix, word_matrices
 from nmt.model.layers import DecoderLayer, EncoderLayer, Lends, Surroundings, make_norm
 from nmt.model.sharing import assignment
 from nmt.model.state import DecoderState
@@ -36,14 +35,7 @@ class Transformer(EncoderDecoder):
         super().__init__()
         self.config = config
         self.max_length = config.max_length
-        if config.tie == "all" and source_vocab != target_vocab:
-            raise ConfigError(
-                f"model.tie = 'all' needs one segmenter for both sides, but the vocabularies "
-                f"hold {source_vocab:,} and {target_vocab:,} pieces; set model.tie = 'target'"
-            )
-        target_words = word_matrix(target_vocab, config.model_size)
-        tied = config.tie == "all"
-        source_words = target_words if tied else word_matrix(source_vocab, config.model_size)
+        source_words, target_words = word_matrices(config, source_vocab, target_vocab)
         self.source_embeddings = Embeddings(source_words, config)
         self.target_embeddings = Embeddings(target_words, config)
         encoder = [EncoderLayer(config, attention, n) for n in distinct_layers(config, "encoder")]
@@ -52,8 +44,7 @@ class Transformer(EncoderDecoder):
         self.decoder = nn.ModuleList(decoder[n] for n in layer_numbers(config, "decoder"))
         self.encoder_norm = final_norm(config)
         self.decoder_norm = final_norm(config)
-        separate = config.tie == "none"
-        self.output = word_matrix(target_vocab, config.model_size) if separate else None
+        self.output = output_matrix(config, target_vocab)
 
     def encode(self, source: Tensor, lengths: Tensor) -> Memory:
         """Encode (B, S) ids of which the first `lengths` are real."""
@@ -112,9 +103,10 @@ class Transformer(EncoderDecoder):
         return memory.lengths.new_zeros((memory.lengths.size(0), beam, limit))
 
     def step(
-        self, state: DecoderState, ids: Tensor, parents: Tensor
+        self, state: DecodingState, ids: Tensor, parents: Tensor
     ) -> tuple[Tensor, DecoderState]:
         """Extend each hypothesis' parent by an id, both (B, beam)."""
+        assert isinstance(state, DecoderState)
         states = self.target_embeddings.at_step(ids, state.length)
         state = state.follow(parents)
         numbers = self.breaks.extend(state.sentences, ids, state.length - 1)

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from nmt.model.compute import Compute
-from nmt.model.contract import EncoderDecoder
-from nmt.model.state import DecoderState
+from nmt.model.contract import DecodingState, EncoderDecoder
 
 State = TypeVar("State")
 
@@ -94,15 +93,15 @@ class ModelScorer:
         self.compute = compute
         self.output = model.output_weight().detach().to(compute.dtype)
 
-    def start(self, source: Source, beam: int, limit: int) -> DecoderState:
+    def start(self, source: Source, beam: int, limit: int) -> DecodingState:
         """Encode the sources."""
         with self.compute.autocast():
             memory = self.model.encode(source.ids, source.lengths)
             return self.model.start(memory, beam, limit)
 
     def step(
-        self, state: DecoderState, ids: Tensor, parents: Tensor
-    ) -> tuple[ScoreCandidates, DecoderState]:
+        self, state: DecodingState, ids: Tensor, parents: Tensor
+    ) -> tuple[ScoreCandidates, DecodingState]:
         """Run the decoder on one position of every hypothesis."""
         with self.compute.autocast():
             states, state = self.model.step(state, ids, parents)
@@ -110,6 +109,6 @@ class ModelScorer:
         exact = torch.promote_types(scores.dtype, torch.float32)
         return ScoreCandidates(scores.to(exact)), state
 
-    def select(self, state: DecoderState, sentences: Tensor) -> DecoderState:
+    def select(self, state: DecodingState, sentences: Tensor) -> DecodingState:
         """Keep some sentences."""
         return state.select(sentences)

@@ -9,27 +9,46 @@ from nmt.bench.flops import flops_per_target_token
 from nmt.bench.training import Work, measure_training, synthetic_batches
 from nmt.model.build import build_model
 from nmt.model.compute import Compute
-from nmt.model.config import ModelConfig
+from nmt.model.config import PRESETS, ModelConfig
 
 SMALL = ModelConfig(encoder_layers=2, decoder_layers=1, model_size=16, ffn_size=24, num_heads=2)
+RECURRENT = ModelConfig(
+    arch="rnn", encoder_layers=2, decoder_layers=3, model_size=16, num_heads=2, cell="gru"
+)
 WORK = Work(vocab_size=40, batch_tokens=64, shortest=3, longest=9, updates=2, warm_up=1)
 
 
 def product_weights(config: ModelConfig, vocab_size: int) -> int:
-    """Count the weights of a model that take part in products: matrices, words once."""
+    """Count the weights that each token's products take: matrices, words once."""
     model = build_model(config, AttentionSections(), vocab_size, vocab_size)
-    return sum(weight.numel() for weight in model.parameters() if weight.dim() == 2)
+    return sum(
+        weight.numel()
+        for name, weight in model.named_parameters()
+        if weight.dim() == 2 and "bridge" not in name
+    )
 
 
-@pytest.mark.parametrize("config", [SMALL, ModelConfig()], ids=["shrunk", "transformer-small"])
+@pytest.mark.parametrize(
+    "config",
+    [SMALL, ModelConfig(), RECURRENT, ModelConfig(**PRESETS["rnn-small"])],
+    ids=["shrunk", "transformer-small", "shrunk-rnn", "rnn-small"],
+)
 def test_six_operations_for_each_weight_where_sides_are_equally_long(config: ModelConfig) -> None:
     counted = flops_per_target_token(config, 40, source_per_target=1.0)
     assert counted == 6 * product_weights(config, 40)
 
 
-def test_a_longer_source_costs_the_encoder_and_the_keys_of_cross_attention() -> None:
-    once, twice = (flops_per_target_token(SMALL, 40, ratio) for ratio in (1.0, 2.0))
-    no_source = flops_per_target_token(SMALL, 40, 0.0)
+@pytest.mark.parametrize("config", [SMALL, RECURRENT], ids=lambda config: config.arch)
+def test_a_longer_source_costs_the_encoder_and_the_keys_of_cross_attention(
+    config: ModelConfig,
+) -> None:
+    once, twice = (flops_per_target_token(config, 40, ratio) for ratio in (1.0, 2.0))
+    no_source = flops_per_target_token(config, 40, 0.0)
+    size = config.model_size
+    model = build_model(config, AttentionSections(), 40, 40)
+    encoder = sum(weight.numel() for weight in model.encoder.parameters() if weight.dim() == 2)
+    layers = 1 if config.arch == "rnn" else config.decoder_layers
+    assert once - no_source == 6 * (encoder + layers * 2 * size**2)
     assert twice - once == pytest.approx(once - no_source)
 
 
@@ -48,9 +67,12 @@ def test_synthetic_batches_keep_to_lengths_and_budget() -> None:
         assert max(batch.source.size, batch.target[:, 1:].size) <= WORK.batch_tokens
 
 
-def test_figures_agree_with_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("config", [SMALL, RECURRENT], ids=lambda config: config.arch)
+def test_figures_agree_with_each_other(
+    monkeypatch: pytest.MonkeyPatch, config: ModelConfig
+) -> None:
     monkeypatch.setattr(flops, "PRODUCT_SIZE", 32)
-    speed = measure_training(SMALL, WORK, Compute(torch.device("cpu"), torch.float32))
+    speed = measure_training(config, WORK, Compute(torch.device("cpu"), torch.float32))
     assert speed.slowest <= speed.tokens_per_second <= speed.fastest
     assert speed.share == speed.model_flops / speed.product_flops
     assert 0 < speed.fill <= 1

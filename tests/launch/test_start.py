@@ -424,7 +424,7 @@ def test_a_parent_that_has_changed_is_refused_where_it_is_needed_again(
     ("change", "message"),
     [
         ("model.model_size=32", "model.model_size = 32 was asked for, .* which has 16"),
-        ("attention.cross.kernel=dense", "attention.cross = .* was asked for"),
+        ("attention.cross.score=cosine", 'cross.score = "cosine" was asked .* has "scaled-dot"; '),
     ],
 )
 def test_another_shape_than_the_parents_is_refused(

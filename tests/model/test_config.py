@@ -6,9 +6,17 @@ from typing import Any
 
 import pytest
 
+from nmt.attention.config import AttentionConfig, AttentionSections
 from nmt.errors import ConfigError
-from nmt.model.config import PRESETS, ModelConfig, with_preset
-from nmt.settings import build
+from nmt.model.config import (
+    ARCHITECTURES,
+    OWN_SETTINGS,
+    PRESETS,
+    ModelConfig,
+    refuse_unfit_attention,
+    with_preset,
+)
+from nmt.settings import build, to_table
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -34,8 +42,8 @@ def test_what_is_resolved_stays_as_it_is_when_resolved_again() -> None:
 
 
 def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"model.preset: no preset 'base'; known here: "):
-        with_preset({"preset": "base"})
+    with pytest.raises(ConfigError, match=r"model.preset: no preset 'wide'; known here: "):
+        with_preset({"preset": "wide"})
     with pytest.raises(ConfigError, match=r"did you mean 'transformer-base'\?"):
         with_preset({"preset": "transformer_base"})
 
@@ -58,3 +66,93 @@ def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
 def test_a_shape_that_cannot_be_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
         ModelConfig(**settings)
+
+
+def test_an_architecture_alone_starts_from_its_usual_preset() -> None:
+    for arch, preset in ARCHITECTURES.items():
+        assert with_preset({"arch": arch}) == {"preset": preset, **PRESETS[preset]}
+        assert with_preset({"arch": arch, "model_size": 64})["model_size"] == 64
+
+
+def test_a_preset_says_its_architecture() -> None:
+    for name, preset in PRESETS.items():
+        assert name.startswith(preset["arch"])
+        assert build(ModelConfig, with_preset({"preset": name})).arch == preset["arch"]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            {"preset": "transformer-base", "arch": "rnn"},
+            "model.arch = 'rnn', but model.preset = 'transformer-base' is of "
+            "model.arch = 'transformer'; choose one of rnn-tiny, rnn-small, ",
+        ),
+        (
+            {"preset": "rnn-base", "arch": "transformer"},
+            "model.arch = 'transformer', but model.preset = 'rnn-base' is of "
+            "model.arch = 'rnn'; choose one of transformer-tiny, transformer-small, ",
+        ),
+        ({"arch": "cnn"}, "model.arch must be one of transformer, rnn, not 'cnn'"),
+        ({"arch": ["rnn"]}, "model.arch must be one of transformer, rnn, not ['rnn']"),
+    ],
+)
+def test_an_architecture_that_is_none_or_not_the_presets_is_refused(
+    table: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        with_preset(table)
+
+
+OTHER = {"ffn_size": 64, "norm": "post", "positions": "learned", "ffn_dropout": 0.5}
+OTHER |= {"norm_kind": "rms", "feed_forward": "gated", "layer_sharing": "sequence"}
+OTHER |= {"encoder_distinct": 1, "decoder_distinct": 1}
+OTHER |= {"cell": "gru", "feeding": "bahdanau"}
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_settings_of_another_architecture_are_refused(arch: str) -> None:
+    assert OTHER.keys() == {name for names in OWN_SETTINGS.values() for name in names}
+    for other, names in OWN_SETTINGS.items():
+        for name in names:
+            if other == arch:
+                assert getattr(ModelConfig(arch=arch, **{name: OTHER[name]}), name) == OTHER[name]
+                continue
+            message = (
+                f"model.{name} = {OTHER[name]!r} is a setting of model.arch = {other!r}, but "
+                f"model.arch is {arch!r}; leave one of them out"
+            )
+            with pytest.raises(ConfigError, match=re.escape(message)):
+                ModelConfig(arch=arch, **{name: OTHER[name]})
+
+
+@pytest.mark.parametrize("role", ["encoder", "decoder"])
+def test_settings_of_self_attention_are_refused_for_a_recurrent_model(role: str) -> None:
+    sections = AttentionSections(**{role: AttentionConfig(dropout=0.5)})
+    refuse_unfit_attention(ModelConfig(), sections)
+    message = (
+        f"attention.{role}.dropout = 0.5, but model.arch = 'rnn' has no self-attention; "
+        "set it in attention.cross alone"
+    )
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        refuse_unfit_attention(ModelConfig(arch="rnn"), sections)
+    refuse_unfit_attention(
+        ModelConfig(arch="rnn"), AttentionSections(cross=AttentionConfig(dropout=0.5))
+    )
+
+
+def test_the_one_attention_of_a_recurrent_model_has_none_to_share_with() -> None:
+    sections = AttentionSections(cross=AttentionConfig(variant="shared-kv"))
+    refuse_unfit_attention(ModelConfig(), sections)
+    message = (
+        "attention.cross.share = 'key-value', but model.arch = 'rnn' attends in one layer, "
+        "which has no other to share with"
+    )
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        refuse_unfit_attention(ModelConfig(arch="rnn"), sections)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_resolved_model_reads_back_as_itself(name: str) -> None:
+    config = build(ModelConfig, with_preset({"preset": name}), "model")
+    assert build(ModelConfig, with_preset(to_table(config)), "model") == config

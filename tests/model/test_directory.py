@@ -17,6 +17,7 @@ from nmt.attention.config import AttentionSections
 from nmt.errors import CheckpointError, ConfigError, DataError, NmtError
 from nmt.files import read_json, write_json
 from nmt.model.build import build_model
+from nmt.model.card import model_card
 from nmt.model.config import ModelConfig, with_preset
 from nmt.model.contract import EncoderDecoder
 from nmt.model.directory import (
@@ -39,7 +40,6 @@ MODEL = {
     "encoder_layers": 2,
     "decoder_layers": 1,
     "model_size": 8,
-    "ffn_size": 12,
     "num_heads": 2,
     "max_length": 12,
 }
@@ -106,6 +106,8 @@ def states(model: EncoderDecoder) -> Tensor:
         {"tie": "none", "norm": "pre"},
         {"tie": "target", "positions": "learned"},
         {"encoder_layers": 1, "decoder_layers": 2},
+        {"preset": "rnn-tiny"},
+        {"preset": "rnn-tiny", "arch": "rnn", "cell": "gru", "feeding": "bahdanau", "tie": "none"},
     ],
     ids=str,
 )
@@ -178,10 +180,21 @@ def test_metadata_says_what_the_model_is(folder: Path, segmenter: Segmenter) -> 
 def test_the_card_tells_a_person_what_the_model_is(folder: Path, pack: Pack) -> None:
     card = (folder / "README.md").read_text()
     count = count_parameters(pack().model)
+    assert "A Transformer, made by nmt " in card
     assert f"2 + 1 layers of width 8, {count:,} parameters" in card
     assert "Trained for 7 updates" in card
     assert "`abc`" in card
     assert "* bleu: 12.35 (`s|1`)\n" in card
+
+
+def test_the_card_names_the_architecture() -> None:
+    def card(**model: Any) -> str:
+        return model_card({"model": model}, {"nmt": "1"}, 0)
+
+    assert "A Transformer, made by nmt 1: " in card()
+    assert "A recurrent encoder-decoder (LSTM, attention as Luong's), made" in card(arch="rnn")
+    other = card(arch="rnn", cell="gru", feeding="bahdanau")
+    assert "A recurrent encoder-decoder (GRU, attention as Bahdanau's), made" in other
 
 
 def test_weights_keep_their_type_from_disk_to_model(folder: Path) -> None:
@@ -263,7 +276,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], type[NmtError], str]] = {
     "a wider model": (
         lambda folder: reshape(folder, ffn_size=16),
         CheckpointError,
-        "feed_forward.inner.weight is (12, 8), but must be (16, 8)",
+        "feed_forward.inner.weight is (256, 8), but must be (16, 8)",
     ),
     "another format": (
         lambda folder: edit(folder, format=2),

@@ -113,3 +113,44 @@ def test_the_rate_holds_for_every_weight(make_model: MakeModel) -> None:
     set_rate(optimizer, 0.0)
     take_steps(model, optimizer, range(2))
     assert_same_weights(model, start)
+
+
+class Partly(nn.Module):
+    """A model of which one weight is trained, one has no gradient yet, one never will."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used = nn.Parameter(torch.ones(3, 2))
+        self.idle = nn.Parameter(torch.ones(4, 2))
+        self.fixed = nn.Parameter(torch.ones(5), requires_grad=False)
+
+    def regulators(self) -> list[nn.Parameter]:
+        return []
+
+    def give(self, *names: str, seed: int) -> None:
+        """Give some weights a gradient, and the others none."""
+        generator = torch.Generator().manual_seed(seed)
+        for name, weight in self.named_parameters():
+            drawn = torch.randn(weight.shape, generator=generator)
+            weight.grad = drawn if name in names else None
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw"])
+def test_weights_without_a_gradient_stay_and_come_back(kind: str) -> None:
+    config = TrainingConfig(optimizer=kind)
+    steady, resumed = Partly(), Partly()
+    optimizer, another = make_optimizer(steady, config), make_optimizer(resumed, config)
+    steady.give("used", seed=1)
+    optimizer.step()
+    assert torch.equal(steady.idle, torch.ones(4, 2))
+    saved = optimizer_tensors(steady, optimizer)
+    assert [float(saved[f"step.{name}"]) for name in ("used", "idle", "fixed")] == [1, 0, 0]
+    resumed.load_state_dict(steady.state_dict())
+    restore_optimizer(resumed, another, saved)
+    for seed in (2, 3):
+        for model, each in ((steady, optimizer), (resumed, another)):
+            model.give("used", "idle", seed=seed)
+            each.step()
+    assert_same_weights(resumed, steady)
+    assert torch.equal(steady.fixed, torch.ones(5))
+    assert not torch.equal(steady.idle, torch.ones(4, 2))

@@ -1,0 +1,68 @@
+"""What was measured of attention, drawn against the length."""
+
+import io
+from collections.abc import Iterable
+from typing import Any
+
+from nmt.bench.cells import PASS, Measured
+from nmt.bench.growth import curve
+from nmt.errors import ConfigError
+
+TIME = ("seconds", "milliseconds for a sentence and layer", 1e3)
+MEMORY = {
+    True: ("peak_bytes", "most MiB at once for a sentence and layer", 2.0**-20),
+    False: ("cache_bytes", "MiB of cache for a layer", 2.0**-20),
+}
+STYLES = ("-", "--", "-.", ":")  # with ten colours, enough for forty variants
+HUES = 10
+
+
+def draw(measured: Measured, title: str, formats: Iterable[str]) -> dict[str, bytes]:
+    """Draw time and memory on logarithmic scales, as files by format.
+
+    Raises:
+        ConfigError: Matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ConfigError(
+            "a plot needs matplotlib: pip install 'nmt[plot]'; the tables are complete without it"
+        ) from None
+    places = list(dict.fromkeys((cell.work, cell.role) for cell in measured))
+    figure = Figure(figsize=(15, 5 * len(places)), layout="constrained")
+    axes = figure.subplots(len(places), 2, squeeze=False)
+    for (work, role), pair in zip(places, axes, strict=True):
+        for axis, panel in zip(pair, (TIME, MEMORY[work == PASS]), strict=True):
+            draw_panel(axis, measured, (work, role), panel)
+        pair[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="x-small")
+    figure.suptitle(title, fontsize="small")
+    return {each: rendered(figure, each) for each in formats}
+
+
+def draw_panel(
+    axis: Any, measured: Measured, place: tuple[str, str], panel: tuple[str, str, float]
+) -> None:
+    """Draw one quantity of all variants."""
+    quantity, label, unit = panel
+    variants = dict.fromkeys(cell.variant for cell in measured if (cell.work, cell.role) == place)
+    for number, variant in enumerate(variants):
+        points = curve(measured, (*place, variant), quantity)
+        axis.plot(
+            list(points),
+            [unit * each for each in points.values()],
+            label=variant,
+            color=f"C{number % HUES}",
+            linestyle=STYLES[number // HUES % len(STYLES)],
+            marker=".",
+        )
+    axis.set(xscale="log", yscale="log", xlabel="length", ylabel=label)
+    axis.set_title(", ".join(reversed(place)))
+    axis.grid(visible=True, alpha=0.3)
+
+
+def rendered(figure: Any, form: str) -> bytes:
+    """Write a figure in one format."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format=form)
+    return stream.getvalue()

@@ -1,0 +1,1 @@
+"""Studies: variants of attention trained under one recipe and compared."""

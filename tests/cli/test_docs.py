@@ -1,0 +1,44 @@
+"""What the docs show works as they show it."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture
+def nearest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Write the worked example of docs/attention.md into the folder where one works."""
+    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "attention.md").read_text("utf-8"), re.S)
+    (tmp_path / "nearest.py").write_text(code, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "nearest", raising=False)
+    return "nearest:NearestAttention"
+
+
+def test_the_worked_example_keeps_what_every_mechanism_promises(nearest: str, nmt: Any) -> None:
+    finished = nmt("attention", "check", nearest)
+    assert finished.status == 0, finished.out
+    assert "FAIL" not in finished.out
+    assert all(role in finished.out for role in ("encoder", "decoder", "cross"))
+
+
+def test_code_of_ones_own_runs_only_when_trusted(
+    nearest: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nmt.attention.build import build_attention
+    from nmt.attention.config import AttentionConfig
+    from nmt.attention.contract import Place
+    from nmt.errors import ConfigError
+
+    place = Place(role="cross", model_size=8, num_heads=2)
+    with pytest.raises(ConfigError, match=r"would run code of your own; .* NMT_TRUST=nearest"):
+        build_attention(place, AttentionConfig(variant=nearest))
+    assert "nearest" not in sys.modules
+    monkeypatch.setenv("NMT_TRUST", "nearest")
+    assert type(build_attention(place, AttentionConfig(variant=nearest))).__name__ in nearest
