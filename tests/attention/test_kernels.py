@@ -252,7 +252,7 @@ def test_the_reason_tells_a_named_kernel_from_a_chosen_one() -> None:
         ({"pattern": "window", "window": 3, "dilation": 2}, Abilities(reach=6)),
         ({"pattern": "sentence"}, SENTENCE),
         ({"share": "weights"}, LENDS),
-        ({"score": "additive"}, Abilities(unfused="an additive score is no product")),
+        ({"score": "additive"}, Abilities(unfused="AdditiveScore is no product of a query and a key")),
         ({"normaliser": "sink"}, Abilities(unfused="sink needs the scores of all keys")),
         ({"positions": "alibi"}, Abilities(unfused="alibi positions change the scores of pairs")),
         ({"positions": "rotary"}, ANY),

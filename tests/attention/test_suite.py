@@ -1,7 +1,6 @@
 """Every variant of attention, in every role that it serves, by every kernel, keeps its promises."""
 
 import dataclasses
-import importlib.util
 from typing import Any
 
 import pytest
@@ -18,12 +17,6 @@ from nmt.errors import ConfigError
     for field in dataclasses.fields(AttentionConfig)
     if field.name == "kernel"
 )
-MISSING = {  # TO BE REMOVED once all mechanisms are merged
-    name for name, entry in VARIANTS.items()
-    if entry.mechanism and importlib.util.find_spec(entry.mechanism.partition(":")[0]) is None
-}  # fmt: skip
-
-
 WINDOW: dict[str, Any] = {"pattern": "window", "window": 2}
 SPAN: dict[str, Any] = {"pattern": "span", "window": 2, "span_ramp": 2}
 TOGETHER: tuple[dict[str, Any], ...] = (  # choices that could get in each other's way
@@ -65,7 +58,7 @@ def allowed(role: str, config: AttentionConfig) -> bool:
 def cases() -> list[Case]:
     """List all variants, roles and kernels that settings allow."""
     found = []
-    for name in VARIANTS.keys() - MISSING:
+    for name in VARIANTS:
         for role in ROLES:
             configs = [small(name, kernel=kernel) for kernel in KERNELS]
             found += [known(role, config) for config in configs if allowed(role, config)]
