@@ -30,8 +30,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "launch": BELOW_CLI - {"launch", "show"},
     "show": BELOW_CLI - {"show"},
     "bench": BELOW_CLI,
+    "checks": BELOW_CLI,
     "study": BELOW_CLI | {"bench"},
-    "cli": BELOW_CLI | {"cli", "bench", "study"},
+    "cli": BELOW_CLI | {"cli", "bench", "checks", "study"},
     "__init__": set(),
     "__main__": {"cli"},
 }

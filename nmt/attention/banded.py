@@ -47,10 +47,11 @@ class Band:
         return blocks
 
     def strips(self, heads: Tensor) -> Tensor:
-        """View (B, G, n, K) as the keys that each block may see, (B, G, R, N, s, K)."""
-        padded = F.pad(heads, (0, 0, 0, self._padded() - self.size))
-        lines = padded.unflatten(2, (-1, self.dilation)).transpose(2, 3)  # (B, G, R, n / R, K)
-        wide = F.pad(lines, (0, 0, self.before, self.after))
+        """View (B, G, m, K) as the keys that each block may see, (B, G, R, N, s, K)."""
+        reached = self._padded() + self.after * self.dilation
+        padded = F.pad(heads, (0, 0, 0, reached - heads.size(2)))  # or cut
+        lines = padded.unflatten(2, (-1, self.dilation)).transpose(2, 3)  # (B, G, R, ..., K)
+        wide = F.pad(lines, (0, 0, self.before, 0))
         return wide.unfold(3, self.before + self.block + self.after, self.block).mT
 
     def join(self, blocks: Tensor) -> Tensor:
@@ -76,13 +77,15 @@ def banded(
 
     Args:
         query: (B, H, n, K).
-        key, value: (B, G, n, K).
+        key, value: (B, G, m, K); keys that no window of a query reaches are left out.
 
     Returns:
         The weighted values, (B, H, n, K).
     """
     if layout.pattern.sentences:
         return by_sentence(composition, query, key, value, layout)
+    if not layout.num_queries or not layout.num_keys:
+        return torch.zeros_like(query)
     band, tile = cut(layout, query)
     keys, values = band.strips(key), band.strips(value)
     num_globals = min(layout.pattern.num_globals, layout.num_keys)
@@ -104,7 +107,7 @@ def cut(layout: Layout, query: Tensor) -> tuple[Band, Tile]:
     """Decide on blocks about as long as the window."""
     pattern = layout.pattern
     assert pattern.window is not None, "a band needs a window"
-    assert layout.num_queries == layout.num_keys, "a band needs queries that are the keys"
+    assert layout.offset == 0, "a band begins with the first key"
     block = min(max(pattern.window, SMALLEST_BLOCK), LARGEST_BLOCK)
     after = 0 if layout.causal else pattern.window
     band = Band(query.size(2), pattern.dilation, pattern.window, after, block)

@@ -2,11 +2,12 @@
 
 import importlib
 import os
+import sys
+from pathlib import Path
 
 from nmt.attention.config import AttentionConfig
 from nmt.attention.contract import Attention, Place
-from nmt.attention.headless import Headless
-from nmt.attention.multi_head import MultiHeadAttention, heads_of
+from nmt.attention.multi_head import MultiHeadAttention
 from nmt.attention.refusals import refuse
 from nmt.attention.variants import COMPOSED, VARIANTS
 from nmt.errors import ConfigError
@@ -27,7 +28,7 @@ def build_attention(place: Place, config: AttentionConfig) -> Attention:
         return load_own(place, config.variant)(place, config)
     mechanism = VARIANTS[config.variant].mechanism
     if mechanism == COMPOSED:
-        return (MultiHeadAttention if heads_of(place, config) else Headless)(place, config)
+        return MultiHeadAttention(place, config)
     return load_class(mechanism)(place, config)
 
 
@@ -42,12 +43,6 @@ def refuse_indivisible(place: Place, config: AttentionConfig) -> None:
         raise ConfigError(
             f"attention.{place.role}.key_value_heads = {config.key_value_heads} does not divide "
             f"model.num_heads = {place.num_heads}"
-        )
-    if config.key_value_heads and heads_of(place, config) % config.key_value_heads:
-        raise ConfigError(
-            f"attention.{place.role}.key_value_heads = {config.key_value_heads} does not divide "
-            f"the {heads_of(place, config)} heads that attention.{place.role}.heads leaves in "
-            f"layer {place.layer}"
         )
 
 
@@ -66,14 +61,27 @@ def load_own(place: Place, path: str) -> type[Attention]:
             f"{where} would run code of your own; allow it with the environment variable "
             f"{TRUST}={module.partition('.')[0]}"
         )
+    found = load_mechanism(path, where)
+    if place.role not in found.roles:
+        raise ConfigError(f"{where} serves {' and '.join(sorted(found.roles))} only")
+    return found
+
+
+def load_mechanism(path: str, where: str) -> type[Attention]:
+    """Import a mechanism from what is installed or stands here; `where` is to blame if it fails.
+
+    Raises:
+        ConfigError: The module cannot be imported, or holds no such mechanism.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # behind all that is installed
     try:
         found = load_class(path)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ConfigError(f"{where}: {error}") from None
     if not (isinstance(found, type) and issubclass(found, Attention)):
         raise ConfigError(f"{where} is no subclass of nmt.attention.contract.Attention")
-    if place.role not in found.roles:
-        raise ConfigError(f"{where} serves {' and '.join(sorted(found.roles))} only")
     return found
 
 

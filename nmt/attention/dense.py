@@ -77,15 +77,10 @@ class Composition(nn.Module):
 
     def pattern(self) -> Pattern:
         """Give what is visible whatever the queries are."""
-        config = self.config
-        if config.pattern == "window":
-            return Pattern(config.window, config.dilation, config.global_tokens)
-        if config.pattern == "local-m":
-            return Pattern(config.window)
-        if config.pattern == "span":
+        if self.config.pattern == "span":
             assert self.term is not None, "a span is a term"
             return Pattern(self.term.reach())
-        return Pattern(sentences=True) if config.pattern == "sentence" else FULL
+        return pattern_of(self.config)
 
     def penalty(self) -> Tensor | None:
         """Give what is added to the loss, if anything."""
@@ -119,6 +114,15 @@ class HeadMixing(nn.Module):
     def after(self, weights: Tensor) -> Tensor:
         """Mix (B, H, *L, T, S) after it; hidden keys keep nothing."""
         return torch.einsum("gh,bh...->bg...", self.weights.to(weights.dtype), weights)
+
+
+def pattern_of(config: AttentionConfig) -> Pattern:
+    """Make the pattern of settings that say it whole; a span is learnt, so they do not."""
+    if config.pattern == "window":
+        return Pattern(config.window, config.dilation, config.global_tokens)
+    if config.pattern == "local-m":
+        return Pattern(config.window)
+    return Pattern(sentences=True) if config.pattern == "sentence" else FULL
 
 
 def term_of(place: Place, num_heads: int, config: AttentionConfig) -> Term | None:

@@ -63,7 +63,7 @@ class Alibi(Term):
     def __init__(self, num_heads: int) -> None:
         super().__init__()
         slopes = torch.tensor([2.0 ** (-8.0 * (head + 1) / num_heads) for head in range(num_heads)])
-        self.register_buffer("slopes", slopes, persistent=False)
+        self.register_buffer("slopes", slopes)  # saved: pruning leaves those of some heads
 
     def forward(
         self, query: Tensor, layout: Layout, tile: Tile | None
@@ -208,11 +208,12 @@ class AdaptiveSpan(Term):
         if self.training:
             with torch.no_grad():  # a share outside would get no gradient to come back by
                 self.share.clamp_(0.0, 1.0)
-        return self.share * self.furthest
+        return self.share.clamp(0.0, 1.0) * self.furthest
 
     def reach(self) -> int:
         """Give the longest distance that any head still sees."""
-        return math.ceil(float(self.share.detach().max()) * self.furthest + self.ramp) - 1
+        longest: float = max([0.0, *self.share.detach().clamp(0.0, 1.0).tolist()])
+        return math.ceil(longest * self.furthest + self.ramp) - 1
 
     def penalty(self) -> Tensor | None:
         """Price the mean span, as a share of the furthest."""
@@ -220,4 +221,4 @@ class AdaptiveSpan(Term):
 
     def statistics(self) -> dict[str, float]:
         """Tell the mean span in keys."""
-        return {"span": float(self.share.detach().mean()) * self.furthest}
+        return {"span": float(self.share.detach().clamp(0.0, 1.0).mean()) * self.furthest}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt.attention.banded import banded
@@ -14,7 +15,7 @@ from nmt.attention.blocked import blocked
 from nmt.attention.caches import FixedKeyValues, GrowingKeyValues, Nothing
 from nmt.attention.config import AttentionConfig
 from nmt.attention.contract import Attended, Attention, Cache, Lent, Place, working_type
-from nmt.attention.dense import Composition
+from nmt.attention.dense import Composition, pattern_of
 from nmt.attention.flex import flex
 from nmt.attention.fused import fused
 from nmt.attention.gates import ContextGate, HeadGates
@@ -67,12 +68,11 @@ class MultiHeadAttention(Attention):
             self._project_from(place)
         if not (self.borrows and config.share == "weights"):
             self.composition = Composition(place, self.num_heads, config)
-        self.gates = HeadGates(self.num_heads, config.penalty) if config.gates else None
+        own_gates = config.gates and not self.takes_context  # lent context is gated already
+        self.gates = HeadGates(self.num_heads, config.penalty) if own_gates else None
         gated = config.context_gate
         self.context_gate = ContextGate(self.num_heads, place.head_size) if gated else None
-        self.output = nn.Linear(size, place.model_size)
-        nn.init.xavier_uniform_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
+        self.output = PackedLinear(size, place.model_size, {"output": 1})
 
     def _project_from(self, place: Place) -> None:
         parts = parts_of(self.config, self.num_heads, self.borrows)
@@ -124,7 +124,7 @@ class MultiHeadAttention(Attention):
         shape = (batch_size, groups, slots, beam, size)
         cache = GrowingKeyValues.empty(shape, working_type(weight), weight.device)
         if self.borrows:  # only values are its own
-            cache = replace(cache, keys=cache.keys[..., :0])
+            cache = replace(cache, keys=cache.keys.new_empty((*shape[:-1], 0)))
         elif self._keys_are_values():
             cache = replace(cache, values=cache.keys)
         return replace(cache, kept=kept, forgets=slots < limit)
@@ -139,7 +139,8 @@ class MultiHeadAttention(Attention):
         key = self.composition.score.of_key(unscored)
         if self._keys_are_values():
             return FixedKeyValues(key, key)
-        return FixedKeyValues(key, heads.get("value", unscored))
+        value = heads.get("value", unscored)
+        return FixedKeyValues(key.contiguous(), value.contiguous())  # read by every step
 
     def choose(self, request: Request) -> Choice:
         """Say which kernel serves a request, and why."""
@@ -247,7 +248,9 @@ class MultiHeadAttention(Attention):
         if operands.query is None:
             assert lent is not None
             assert lent.weights is not None, "the owner lends its weights"
-            return grouped(lent.weights.to(operands.value.dtype), operands.value), lent.weights
+            dropout = self.config.dropout if self.training else 0.0
+            weights = F.dropout(lent.weights, dropout) if dropout else lent.weights
+            return grouped(weights.to(operands.value.dtype), operands.value), lent.weights
         query, key, value = operands.query, operands.key, operands.value
         assert key is not None
         request = Request(
@@ -279,9 +282,9 @@ class MultiHeadAttention(Attention):
 
     def _slots(self, limit: int) -> tuple[int, int]:
         """Give the positions that a cache needs room for, and the first that it always keeps."""
-        if self.borrows:
-            return limit, 0
-        pattern = self.composition.pattern()
+        if self.config.pattern == "span" and self.config.share == "weights":
+            return limit, 0  # who borrows weights does not know how far they reach
+        pattern = pattern_of(self.config) if self.borrows else self.composition.pattern()
         if pattern.window is None:
             return limit, 0
         kept = pattern.num_globals
@@ -295,21 +298,22 @@ class MultiHeadAttention(Attention):
         config = self.config
         shares = config.share == "weights"
         reach = None
-        if not self.place.is_cross and not (self.borrows and shares):
+        if not (self.borrows and shares):
             pattern = self.composition.pattern()
             reach = None if pattern.window is None else pattern.window * pattern.dilation
         return Abilities(
-            unfused=unfused(config),
+            unfused="" if self.borrows and shares else unfused(self.composition),
             reach=reach,
             by_sentence=config.pattern == "sentence",
             shares_weights=shares,
         )
 
 
-def unfused(config: AttentionConfig) -> str:
+def unfused(composition: Composition) -> str:
     """Say why the fused kernel does not serve a composition; nothing where it does."""
-    if config.score == "additive":
-        return "an additive score is no product"
+    config = composition.config
+    if not composition.score.is_product:
+        return f"{type(composition.score).__name__} is no product of a query and a key"
     if config.normaliser != "softmax":
         return f"{config.normaliser} needs the scores of all keys"
     if config.positions in ("bucketed", "shaw", "alibi"):

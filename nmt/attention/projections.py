@@ -23,9 +23,14 @@ class PackedLinear(nn.Linear):
         self.parts = dict(parts)
         self.head_size = head_size
         for part in torch.split(self.weight.data, [head_size * n for n in parts.values()]):
-            if len(part):
+            if part.numel():
                 nn.init.xavier_uniform_(part)  # each starts as it would alone
         nn.init.zeros_(self.bias)
+
+    def reset_parameters(self) -> None:
+        """Start as a linear layer does, where there is anything: pruning may leave no head."""
+        if self.weight.numel():
+            super().reset_parameters()
 
     def heads(self, states: Tensor) -> dict[str, Tensor]:
         """Project (B, T, D) to (B, H, T, K) by name."""

@@ -24,13 +24,18 @@ NEEDS: dict[str, tuple[str, tuple[Any, ...]]] = {  # a setting, and what makes i
     "global_tokens": ("pattern", ("window",)),
     "span_ramp": ("pattern", ("span",)),
     "share_block": ("share", ("key-value", "weights")),
+    "block": ("variant", ("block-hierarchical",)),
+    "levels": ("variant", ("block-hierarchical",)),
+    "features": ("variant", ("linear", "favor", "random-feature")),
+    "num_features": ("variant", ("favor", "random-feature")),
+    "chunk": ("kernel", ("auto", "blocked")),
 }
 ALWAYS_READ = {"variant", "kernel"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Conflict:
-    """Two choices that do not go together."""
+    """Two choices that do not go together; no values stand for any that is not 0 or empty."""
 
     first: str
     firsts: tuple[Any, ...]
@@ -43,6 +48,12 @@ SUMMED = ("linear", "favor", "random-feature", "average")
 UNFUSED = "the fused kernel computes a softmax of products and no more"
 CONFLICTS = (
     Conflict("talking", (True,), "share", ("weights",), "whose weights would be mixed is open"),
+    Conflict("talking", (True,), "key_value_heads", (), "mixing would undo the groups"),
+    Conflict("tied", ("query-key",), "key_value_heads", (), "the matrices differ in size"),
+    Conflict("heads", (), "key_value_heads", (), "the heads that are left make no equal groups"),
+    Conflict("heads", (), "share", ("key-value", "weights"),
+             "layers that share need the same heads"),
+    Conflict("heads", (), "talking", (True,), "no head can go that others mix in"),
     Conflict("tied", ("query-key",), "share", ("key-value", "weights"),
              "there would be no keys of one's own to tie"),
     Conflict("tied", ("key-value",), "share", ("weights",), "there would be no keys to tie"),
@@ -50,12 +61,16 @@ CONFLICTS = (
              "these positions act on products of queries and keys"),
     Conflict("pattern", ("span",), "normaliser", ("sparsemax", "entmax", "alpha", "top-k", "sink"),
              "a span fades out as a factor of softmax's weights"),
+    Conflict("pattern", ("span",), "positions", ("bucketed", "shaw", "alibi"),
+             "only one of them can change the scores by distance"),
+    Conflict("pattern", ("span",), "share", ("key-value",),
+             "the layer that lends forgets what the longer span of another would see"),
     Conflict("pattern", ("local-p",), "share", ("weights",), "its centre depends on the query"),
     Conflict("share", ("weights",), "context_gate", (True,), "its gate depends on the query"),
     Conflict("share", ("weights",), "positions", ("shaw",), "its values depend on distance"),
     Conflict("kernel", ("fused", "flex"), "score", ("additive",), UNFUSED),
     Conflict("kernel", ("fused",), "positions", ("bucketed", "shaw", "alibi"), UNFUSED),
-    Conflict("kernel", ("flex",), "positions", ("bucketed", "shaw"), UNFUSED),
+    Conflict("kernel", ("flex",), "positions", ("bucketed", "shaw", "alibi"), UNFUSED),
     Conflict("kernel", ("fused", "flex"), "normaliser",
              ("sparsemax", "entmax", "alpha", "top-k", "sink"), UNFUSED),
     Conflict("kernel", ("fused", "flex"), "pattern", ("local-p", "span"), UNFUSED),
@@ -64,8 +79,10 @@ CONFLICTS = (
              "what is shared must be materialised"),
     Conflict("kernel", ("fused", "banded", "blocked", "flex"), "variant", SUMMED,
              "it is computed by sums: chunked, or dense by its definition"),
-    Conflict("kernel", ("banded",), "pattern", ("full", "local-m", "local-p"),
+    Conflict("kernel", ("banded",), "pattern", ("full", "local-p"),
              "a band needs a window of fixed width, or sentences"),
+    Conflict("variant", ("block-hierarchical",), "kernel", ("fused", "blocked", "chunked", "flex"),
+             "it has kernels of its own, dense and banded"),
 )  # fmt: skip
 IN_ROLE: dict[str, tuple[Conflict, ...]] = {  # `first` is the role itself
     "cross": tuple(
@@ -94,24 +111,29 @@ def refuse(role: str, config: "AttentionConfig") -> None:
     for conflict in IN_ROLE[role]:
         if getattr(config, conflict.second) in conflict.seconds:
             raise ConfigError(f"{spelled(role, config, conflict.second)}: {conflict.reason}")
-    for conflict in CONFLICTS:
-        if getattr(config, conflict.first) not in conflict.firsts:
-            continue
-        if getattr(config, conflict.second) in conflict.seconds:
-            raise ConfigError(
-                f"{spelled(role, config, conflict.first)} excludes "
-                f"{spelled(role, config, conflict.second)}: {conflict.reason}"
-            )
+    refuse_conflicts(role, config)
     refuse_dropout(role, config)
-    if config.heads and config.share != "none":
-        both = spelled(role, config, "heads"), spelled(role, config, "share")
-        raise ConfigError(f"{both[0]} excludes {both[1]}: layers that share have as many heads")
-    if config.talking and config.key_value_heads:
-        both = spelled(role, config, "talking"), spelled(role, config, "key_value_heads")
-        raise ConfigError(f"{both[0]} excludes {both[1]}: mixing would undo the groups")
-    if config.tied == "query-key" and config.key_value_heads:
-        both = spelled(role, config, "tied"), spelled(role, config, "key_value_heads")
-        raise ConfigError(f"{both[0]} excludes {both[1]}: the matrices differ in size")
+
+
+def chosen(value: object, values: tuple[Any, ...]) -> bool:
+    """Tell whether a setting has one of the values, or any at all where none is named."""
+    return value in values if values else bool(value)
+
+
+def refuse_conflicts(role: str, config: "AttentionConfig") -> None:
+    """Refuse choices that do not go together; most are of compositions only."""
+    variant = VARIANTS.get(config.variant)
+    is_composed = variant is None or variant.mechanism == COMPOSED
+    for conflict in CONFLICTS:
+        first, second = conflict.first, conflict.second
+        if not is_composed and "variant" not in (first, second):
+            continue
+        values = getattr(config, first), getattr(config, second)
+        if chosen(values[0], conflict.firsts) and chosen(values[1], conflict.seconds):
+            raise ConfigError(
+                f"{spelled(role, config, first)} excludes "
+                f"{spelled(role, config, second)}: {conflict.reason}"
+            )
 
 
 def refuse_values(role: str, config: "AttentionConfig") -> None:
@@ -127,7 +149,7 @@ def refuse_values(role: str, config: "AttentionConfig") -> None:
         raise ConfigError(f"attention.{role}.penalty must be 0 or more, not {config.penalty}")
     if config.features == "random" and config.num_features % 2:
         raise ConfigError(
-            f"attention.{role}.num_features must be even with features = \"random\", whose "
+            f'attention.{role}.num_features must be even with features = "random", whose '
             f"features are sines and as many cosines, not {config.num_features}"
         )
     if any(not each.isdecimal() for each in config.heads):
@@ -148,10 +170,12 @@ def refuse_variant(role: str, config: "AttentionConfig") -> None:
 
 
 def refuse_unread(role: str, config: "AttentionConfig") -> None:
-    """Refuse settings that nothing would read."""
+    """Refuse settings that nothing would read; what a user's own class reads is not known."""
+    if ":" in config.variant:
+        return
     changed = [name for name, usual in defaults(config).items() if getattr(config, name) != usual]
-    variant = VARIANTS.get(config.variant)
-    if variant is not None and variant.mechanism != COMPOSED:
+    variant = VARIANTS[config.variant]
+    if variant.mechanism != COMPOSED:
         read = ALWAYS_READ | {*variant.settings, *variant.tunable}
         for name in changed:
             if name not in read:
@@ -160,7 +184,7 @@ def refuse_unread(role: str, config: "AttentionConfig") -> None:
                     f"{spelled(role, config, 'variant')}, a mechanism of its own"
                 )
     for name in changed:
-        if name in NEEDS and (variant is None or variant.mechanism == COMPOSED):
+        if name in NEEDS and variant.mechanism == COMPOSED:
             other, values = NEEDS[name]
             if getattr(config, other) not in values:
                 allowed = " or ".join(map(toml, values))
@@ -168,6 +192,11 @@ def refuse_unread(role: str, config: "AttentionConfig") -> None:
                     f"{spelled(role, config, name)} means nothing with "
                     f"{spelled(role, config, other)}; it needs {other} = {allowed}"
                 )
+    if variant.mechanism == COMPOSED and config.kernel == "chunked":
+        raise ConfigError(
+            f"{spelled(role, config, 'kernel')} means nothing with "
+            f"{spelled(role, config, 'variant')}; it is for attention by running sums"
+        )
     if config.penalty and not (config.gates or config.pattern == "span"):
         raise ConfigError(
             f"{spelled(role, config, 'penalty')} means nothing without gates = true or "

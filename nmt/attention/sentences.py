@@ -26,17 +26,20 @@ class Sentences:
 
     @classmethod
     def find(cls, numbers: Tensor, count: int) -> "Sentences":
-        """Find sentences by the number of each token's, (B, n), which never falls."""
+        """Find sentences by the number of each token's, (B, n), in any order."""
         batch_size, size = numbers.shape
         sizes = numbers.new_zeros((batch_size, count))
         sizes = sizes.scatter_add(1, numbers, torch.ones_like(numbers))  # (B, N)
         starts = sizes.cumsum(1) - sizes
         longest = int(sizes.max()) if sizes.numel() else 0
         inner = torch.arange(longest, device=numbers.device)
-        places = starts.unsqueeze(-1) + inner
+        order = numbers.argsort(dim=1, stable=True)  # padding may have any number
+        sorted_places = (starts.unsqueeze(-1) + inner).clamp(max=size - 1).flatten(1)
+        places = order.gather(1, sorted_places).view(batch_size, count, longest)
         places = places.masked_fill(inner >= sizes.unsqueeze(-1), -1)
-        index = torch.arange(size, device=numbers.device)
-        inverse = numbers * longest + index - starts.gather(1, numbers)
+        rank = torch.empty_like(order)
+        rank.scatter_(1, order, torch.arange(size, device=order.device).expand_as(order))
+        inverse = numbers * longest + rank - starts.gather(1, numbers)
         return cls(places, inverse)
 
     def apart(self, heads: Tensor) -> Tensor:

@@ -262,10 +262,10 @@ VARIANTS: dict[str, Variant] = {
     ),
     "block-hierarchical": Variant(
         paper="Yang et al. (2016), N16-1174; Zhu and Soricut (2021), arXiv:2107.11906",
-        formula="softmax over the keys of the own and the left block and a summary of each other",
+        formula="softmax over keys of near blocks and a summary of each far one, e_ij + log n_j",
         tunable=("block", "levels"),
         roles=SELF,
-        state="2 (b + t/b) D",
+        state="2 (2b + t/b) D",
         cost="n (b + n/b) D",
         obstacle=NO_CLASS,
         mechanism="nmt.attention.block_hierarchical:BlockHierarchicalAttention",

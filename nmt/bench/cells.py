@@ -13,7 +13,7 @@ BASELINE = "multi-head"
 LENGTHS = tuple(2**power for power in range(4, 14))
 PASS, STEP = "forward-backward", "step"
 ALONE_FROM = 1024  # tokens; from here on a batch is one sentence
-USUAL_EXPONENT = 2.0  # of a cost of which a single length is known
+HIGHEST_EXPONENT = 2.0  # of a cost; taken where a single length is known
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class Figures:
     Attributes:
         seconds: Median of a pass, or of a step after `length` steps (cross: beside a source of
             `length`); None where it was cut off.
-        peak_bytes: Most that a pass allocates at once, gradients included, above inputs and weights.
+        peak_bytes: Most that a pass allocates at once, above its inputs and weights; gradients
+            count.
         cache_bytes: What a decoder keeps.
         repeats: How often it was timed.
         sentences, layers: How many there were together; more layers than one share.
@@ -91,11 +92,8 @@ def choose_roles(variant: str, wanted: Sequence[str]) -> list[str]:
     """Give the roles to measure a variant in: of those wanted, or the decoder, else its only one.
 
     Raises:
-        ConfigError: The role or the variant is unknown, or the variant serves none of them.
+        ConfigError: The variant is unknown or serves none of them.
     """
-    for role in wanted:
-        if role not in ROLES:
-            raise ConfigError(f"--roles knows {', '.join(ROLES)}, not {role!r}")
     known = VARIANTS.get(variant)
     if known is None:
         refuse("decoder", AttentionConfig(variant=variant))  # all but MODULE:CLASS
@@ -117,7 +115,13 @@ def plan(
     """List the cells, all variants of a length after multi-head attention, which comes along.
 
     Without variants, all that serve a role are measured.
+
+    Raises:
+        ConfigError: A role or a variant is unknown, or a variant serves none of the roles.
     """
+    for role in roles:
+        if role not in ROLES:
+            raise ConfigError(f"--roles knows {', '.join(ROLES)}, not {role!r}")
     names = variants or [
         name for name, known in VARIANTS.items() if not roles or known.roles & {*roles}
     ]
@@ -159,7 +163,7 @@ def shorter(cell: Cell, measured: Measured) -> Iterator[tuple[Cell, Figures]]:
 def expected(known: dict[int, float], length: int) -> float:
     """Carry a cost on to a greater length, by the last two that are known."""
     *others, (last, cost) = known.items()
-    power = USUAL_EXPONENT
+    power = HIGHEST_EXPONENT
     if others:
         power = math.log(cost / others[-1][1]) / math.log(last / others[-1][0])
-    return cost * math.pow(length / last, min(max(power, 1.0), 3.0))
+    return cost * math.pow(length / last, min(max(power, 1.0), HIGHEST_EXPONENT))

@@ -76,12 +76,17 @@ def cuts(measured: Measured) -> Iterator[str]:
 
 def milliseconds(_: Cell, figures: Figures) -> str:
     """Write a time."""
-    return f"{1000 * (figures.seconds or 0.0):#.3g}".rstrip(".")
+    return three_digits(1000 * (figures.seconds or 0.0))
 
 
 def mebibytes(_: Cell, figures: Figures) -> str:
     """Write a memory."""
-    return f"{(figures.peak_bytes or 0) / 2**20:#.3g}".rstrip(".")
+    return three_digits((figures.peak_bytes or 0) / 2**20)
+
+
+def three_digits(value: float) -> str:
+    """Write a number with three digits, or all before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"
 
 
 def bytes_per_token(cell: Cell, figures: Figures) -> str:

@@ -60,6 +60,11 @@ from nmt.settings import Table, assign
     help="Cells at a time; each has its share of the cores, unless --threads says otherwise.",
 )  # fmt: skip
 @click.option(
+    "--turns", type=click.IntRange(0), default=10, show_default=True,
+    help="At the end, do so many updates of each entry and the baseline by turns, and "
+    "translations, to compare their speeds; 0: do not.",
+)  # fmt: skip
+@click.option(
     "--existing", type=click.Choice(["refuse", "replace"]), default="refuse", show_default=True,
     help="What to do with a cell that was made with other settings or data.",
 )  # fmt: skip
@@ -81,6 +86,7 @@ def compare(
     updates: int | None,
     budget: str | None,
     jobs: int,
+    turns: int,
     existing: str,
     style: str,
     table: Table,
@@ -99,7 +105,7 @@ def compare(
     study = Study(
         folder=Path(output), entries=entries, baseline=base,
         table=with_length(table, updates, budget), test=(test_source, test_target), seeds=seeds,
-        baseline_seeds=baseline_seeds, jobs=jobs, replace=existing == "replace",
+        baseline_seeds=baseline_seeds, jobs=jobs, turns=turns, replace=existing == "replace",
     )  # fmt: skip
     comparison = run_study(study)
     for line in STYLES[style](comparison):

@@ -79,7 +79,7 @@ def row(of: "Overview") -> dict[str, object]:
         "places": " ".join(LETTERS[role] if role in of.places else "-" for role in LETTERS),
         "causal": of.causal,
         "state": of.state,
-        "parameters": f"{of.extra_parameters:+,}" if of.extra_parameters else "0",
+        "parameters": of.extra_parameters,
         "cost": of.cost,
         "training": of.training.kernel,
         "step": of.step.kernel,
@@ -91,8 +91,10 @@ def kernels(found: "Sequence[Overview]") -> Iterator[str]:
     """Write each reason for a kernel once, with the variants that it holds for."""
     reasons: dict[tuple[str, str, str], list[str]] = {}
     for each in found:
-        for work, choice in (("training", each.training), ("step", each.step)):
+        works = {"training": each.training, "step": each.step}
+        if each.training == each.step:
+            works = {"training and step": each.step}
+        for work, choice in works.items():
             reasons.setdefault((work, choice.kernel, choice.reason), []).append(each.name)
     for (work, kernel, reason), names in reasons.items():
-        of = f"all {len(names)}" if len(names) == len(found) else ", ".join(names)
-        yield f"{work}: {kernel}, since {reason}: {of}"
+        yield f"{work}: {kernel}, since {reason}: {', '.join(names)}"

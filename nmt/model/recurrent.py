@@ -3,6 +3,7 @@
 B batch, S source length, T target length, D model size, V vocabulary, N = B * beam rows.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -46,7 +47,8 @@ class RecurrentModel(EncoderDecoder):
 
     def encode(self, source: Tensor, lengths: Tensor) -> Memory:
         """Encode (B, S) ids of which the first `lengths` are real."""
-        return Memory(self.encoder(self.source_embeddings(source), lengths), lengths)
+        states = self.encoder(self.source_embeddings(source), lengths)
+        return Memory(states, lengths, self.breaks.number_source(source))
 
     def decode(self, memory: Memory, target: Tensor, lengths: Tensor) -> Tensor:
         """Give the states (B, T, D) that predict the id after each of (B, T) target ids.
@@ -54,15 +56,25 @@ class RecurrentModel(EncoderDecoder):
         States at padding are without meaning; no state sees what stands after it.
         """
         cache = self.decoder.attention.remember(memory.states, memory.lengths)
-        layout = cross_layout(memory, 1)
+        layouts = self._layouts(memory, target)
         position = self.decoder.first(mean_state(memory))
         words = self.decoder.word(self.target_embeddings(target.mT))  # (T, B, G * D)
         outputs = []
-        for place, entering in enumerate(words.unbind(0)):
-            attend = self._asked(cache, replace(layout, offset=place))
+        for entering, layout in zip(words.unbind(0), layouts, strict=True):
+            attend = self._asked(cache, layout)
             output, position = self.decoder.advance(entering, position, attend)
             outputs.append(output)
         return self.decoder.finish(torch.stack(outputs, dim=1))
+
+    def _layouts(self, memory: Memory, target: Tensor) -> Iterator[Layout]:
+        """Describe attention from each position of a target (B, T) to the source."""
+        whole = cross_layout(memory, 1)
+        numbers = self.breaks.number_target(target)
+        if numbers is not None:
+            whole = replace(whole, key_sentences=memory.sentences)
+        for place in range(target.size(1)):
+            own = None if numbers is None else numbers[:, place : place + 1]
+            yield replace(whole, offset=place, query_sentences=own)
 
     def output_weight(self) -> Tensor:
         """Give the matrix (V, D) whose product with a state is a score for each id."""
@@ -79,6 +91,8 @@ class RecurrentModel(EncoderDecoder):
             source_lengths=memory.lengths,
             source_size=memory.states.size(1),
             length=0,
+            sentences=None if memory.sentences is None else memory.lengths.new_zeros(fed.shape[:2]),
+            source_sentences=memory.sentences,
         )
 
     def step(
@@ -87,6 +101,7 @@ class RecurrentModel(EncoderDecoder):
         """Extend each hypothesis' parent by an id, both (B, beam)."""
         assert isinstance(state, RecurrentState)
         state = state.follow(parents)
+        state = replace(state, sentences=self.breaks.enter(state.sentences, ids))
         attend = self._asked(state.cross, state.cross_layout())
         entering = self.decoder.word(self.target_embeddings(ids)).flatten(0, 1)  # (N, G * D)
         output, position = self.decoder.advance(entering, flattened(state), attend)

@@ -23,6 +23,9 @@ class RecurrentState(DecodingState):
         source_lengths: (B,)
         source_size: S.
         length: Positions written.
+        sentences: (B, beam) number of the sentence that each hypothesis is in; None where a line
+            is one sentence.
+        source_sentences: (B, S) the same of the source.
     """
 
     hidden: Tensor
@@ -31,6 +34,8 @@ class RecurrentState(DecodingState):
     source_lengths: Tensor
     source_size: int
     length: int
+    sentences: Tensor | None = None
+    source_sentences: Tensor | None = None
 
     def follow(self, parents: Tensor) -> "RecurrentState":
         """Let every hypothesis continue its parent, (B, beam)."""
@@ -39,6 +44,7 @@ class RecurrentState(DecodingState):
             hidden=of_parents(self.hidden, parents),
             fed=of_parents(self.fed, parents),
             cross=self.cross.reorder(parents),
+            sentences=None if self.sentences is None else of_parents(self.sentences, parents),
         )
 
     def cross_layout(self) -> Layout:
@@ -49,6 +55,8 @@ class RecurrentState(DecodingState):
             key_lengths=self.source_lengths,
             offset=self.length,
             hypotheses=True,
+            query_sentences=self.sentences,
+            key_sentences=self.source_sentences,
             device=self.fed.device,
         )
 
@@ -60,6 +68,10 @@ class RecurrentState(DecodingState):
             fed=self.fed[sentences],
             cross=self.cross.select(sentences),
             source_lengths=self.source_lengths[sentences],
+            sentences=None if self.sentences is None else self.sentences[sentences],
+            source_sentences=(
+                None if self.source_sentences is None else self.source_sentences[sentences]
+            ),
         )
 
 

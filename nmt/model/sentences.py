@@ -30,6 +30,10 @@ class Breaks:
         """
         return None if self.target is None else (ids == self.target).long().cumsum(-1)
 
+    def enter(self, numbers: Tensor | None, ids: Tensor) -> Tensor | None:
+        """Number the sentence of a target position from that of the one before, both (B, beam)."""
+        return None if numbers is None else numbers + (ids == self.target)
+
     def extend(self, numbers: Tensor | None, ids: Tensor, length: int) -> Tensor | None:
         """Number the target position that hypotheses enter.
 

@@ -39,6 +39,7 @@ class Study:
         test: Source and reference of the test set.
         seeds: Trainings of each entry; the baseline has at least `baseline_seeds`.
         jobs: Cells that run at a time.
+        turns: Updates by turns that a cell's pace is measured by; 0: it is not.
         replace: Whether a cell of other settings or data is begun again, or refused.
     """
 
@@ -50,6 +51,7 @@ class Study:
     seeds: int = 1
     baseline_seeds: int = 3
     jobs: int = 1
+    turns: int = 0
     replace: bool = False
 
 
@@ -185,7 +187,9 @@ def first_difference(cell: Cell, request: dict[str, Any]) -> str:
     path = cell.folder / "request.json"
     if not path.is_file():
         return ""
-    before, now = dict(flat(read_json(path))), dict(flat(request))
+    earlier = read_json(path)  # perhaps by a version that had fewer settings
+    earlier["settings"] = to_table(read_experiment(earlier["settings"]))
+    before, now = dict(flat(earlier)), dict(flat(request))
     for name in [*before, *now]:
         old, new = before.get(name), now.get(name)
         if old != new:

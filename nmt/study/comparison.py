@@ -10,12 +10,14 @@ from nmt.attention.config import ROLES
 from nmt.files import read_json
 from nmt.study.cells import Cell, Study
 from nmt.study.entries import Entry
+from nmt.study.pace import PACE
 from nmt.study.significance import p_values
 from nmt.text.lines import read_lines
 
 MEASURES = (
     "bleu", "chrf", "dev_bleu", "dev_chrf", "parameters", "updates", "train_seconds",
-    "tokens_per_second", "sentences_per_second", "memory_bytes",
+    "tokens_per_second", "sentences_per_second", "memory_bytes", "training_ratio",
+    "translation_ratio",
     *(f"entropy_{role}" for role in ROLES), *(f"support_{role}" for role in ROLES),
 )  # fmt: skip
 WITH_DEVIATION = ("bleu", "chrf")
@@ -30,7 +32,6 @@ class Row:
         means: By measure; None where no cell has it.
         deviations: Sample deviations of the scores; None for fewer than two seeds.
         p_values: One for each seed that the baseline has too.
-        speed_ratio: Training speed over the baseline's.
         failed: Why cells failed, by their names.
     """
 
@@ -39,7 +40,6 @@ class Row:
     means: dict[str, float | None]
     deviations: dict[str, float | None]
     p_values: tuple[float, ...] = ()
-    speed_ratio: float | None = None
     failed: dict[str, str]
 
 
@@ -68,10 +68,9 @@ def compare_cells(
     study: Study, cells: Sequence[Cell], failed: Mapping[str, str] | None = None
 ) -> Comparison:
     """Put together the results of all cells that are finished."""
-    results = {cell.name: (cell, read_json(cell.result)) for cell in cells if cell.is_finished()}
+    results = {cell.name: (cell, result_of(cell)) for cell in cells if cell.is_finished()}
     found = [result for _, result in results.values()]
     chances = chances_of([cell for cell, _ in results.values()], study)
-    base = means_of(found, study.baseline)
     rows = []
     for entry in study.entries:
         seeds = tuple(each["seed"] for each in found if each["entry"] == entry.name)
@@ -83,7 +82,6 @@ def compare_cells(
             means=means,
             deviations=deviations_of(found, entry),
             p_values=tuple(chances[entry.name, s] for s in seeds if (entry.name, s) in chances),
-            speed_ratio=ratio(means["tokens_per_second"], base["tokens_per_second"]),
             failed={name: why for name, why in (failed or {}).items() if name in own},
         )
         rows.append(row)
@@ -93,6 +91,14 @@ def compare_cells(
         signatures=found[0]["signatures"] if found else {},
         company={"jobs": study.jobs, **company_of(found)},
     )
+
+
+def result_of(cell: Cell) -> dict[str, Any]:
+    """Read a cell's result; a pace that was measured alone stands for what was logged."""
+    result: dict[str, Any] = read_json(cell.result)
+    if (cell.folder / PACE).is_file():
+        result["measures"] |= read_json(cell.folder / PACE)
+    return result
 
 
 def company_of(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -120,11 +126,6 @@ def deviations_of(found: Sequence[Mapping[str, Any]], entry: Entry) -> dict[str,
     return {
         name: statistics.stdev(each) if len(each) > 1 else None for name, each in listed.items()
     }
-
-
-def ratio(value: float | None, base: float | None) -> float | None:
-    """Divide what is there."""
-    return value / base if value is not None and base else None
 
 
 def chances_of(cells: Sequence[Cell], study: Study) -> dict[tuple[str, int], float]:

@@ -13,6 +13,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from nmt.errors import Interrupted, NmtError
 from nmt.files import read_json, write_json
 from nmt.study.cells import Cell
+from nmt.study.pace import PACE
 from nmt.study.processes import Processes, checked
 from nmt.study.results import gather
 from nmt.training.signals import StopRequest
@@ -29,6 +30,7 @@ class Steps:
     train: Callable[[Cell], None]
     evaluate: Callable[[Cell], None]
     stop: Callable[[int], None]
+    pace: Callable[[Cell, Cell, int], None]
 
 
 def steps_in_processes() -> Steps:
@@ -53,7 +55,13 @@ def steps_in_processes() -> Steps:
         status, _ = processes.run(["nmt.study", str(cell.folder)], messages)
         checked(status, messages)
 
-    return Steps(train, evaluate, processes.stop)
+    def pace(cell: Cell, baseline: Cell, turns: int) -> None:
+        messages = cell.folder / "messages.log"
+        arguments = [str(cell.folder), str(baseline.folder), str(turns)]
+        status, _ = processes.run(["nmt.study", *arguments], messages)
+        checked(status, messages)
+
+    return Steps(train, evaluate, processes.stop, pace)
 
 
 def run_cells(cells: Sequence[Cell], steps: Steps, jobs: int) -> dict[str, str]:
@@ -65,30 +73,67 @@ def run_cells(cells: Sequence[Cell], steps: Steps, jobs: int) -> dict[str, str]:
     Raises:
         Interrupted: By a signal, with everything saved.
     """
-    failed: dict[str, str] = {}
     todo = [cell for cell in cells if not cell.is_finished()]
+    work = Work("compare", lambda cell: run_cell(cell, steps), told_scores, len(cells))
+    return run_all(todo, work, steps, jobs)
+
+
+def pace_cells(cells: Sequence[Cell], baseline: Cell, steps: Steps, turns: int) -> dict[str, str]:
+    """Measure how fast each cell is beside the baseline, one at a time.
+
+    Returns:
+        Why cells failed, by their names.
+
+    Raises:
+        Interrupted: By a signal, with everything saved.
+    """
+    todo = [cell for cell in cells if cell.is_finished() and not (cell.folder / PACE).is_file()]
+    work = Work("pace", lambda cell: steps.pace(cell, baseline, turns), told_pace, len(cells))
+    return run_all(todo, work, steps, 1) if baseline.is_finished() else {}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done to each of some cells.
+
+    Attributes:
+        name: For the progress bar.
+        do: Does it.
+        tell: Says in one line what came out.
+        total: Cells there are, done ones included.
+    """
+
+    name: str
+    do: Callable[[Cell], None]
+    tell: Callable[[Cell], str]
+    total: int
+
+
+def run_all(todo: Sequence[Cell], work: Work, steps: Steps, jobs: int) -> dict[str, str]:
+    """Do what is to be done to cells, some at a time, and say why it failed where it did."""
+    failed: dict[str, str] = {}
     with (
         StopRequest() as request,
         tqdm(
-            total=len(cells), initial=len(cells) - len(todo), desc="compare", unit=" cells",
+            total=work.total, initial=work.total - len(todo), desc=work.name, unit=" cells",
             disable=not (sys.stderr.isatty() and log.isEnabledFor(logging.INFO)),
         ) as bar,
         logging_redirect_tqdm(),
         ThreadPoolExecutor(jobs) as pool,
     ):  # fmt: skip
-        waiting = {pool.submit(run_cell, cell, steps): cell for cell in todo}
+        waiting = {pool.submit(work.do, cell): cell for cell in todo}
         try:
             while waiting and request.signal_number is None:
                 done, _ = wait(waiting, POLL_SECONDS, FIRST_COMPLETED)
                 for future in [each for each in waiting if each in done]:  # in the cells' order
-                    settle(waiting.pop(future), future, failed)
+                    settle(waiting.pop(future), future, failed, work.tell)
                     bar.update()
         except BaseException:  # a fault of ours: leave nothing running behind its traceback
             halt(pool, steps, signal.SIGTERM)
             raise
         if request.signal_number is not None:
             halt(pool, steps, request.signal_number)
-            raise interrupted(cells, request.signal_number)
+            raise interrupted(work, len(waiting), request.signal_number)
     return failed
 
 
@@ -99,7 +144,9 @@ def run_cell(cell: Cell, steps: Steps) -> None:
     write_json(cell.result, gather(cell))
 
 
-def settle(cell: Cell, future: Future[None], failed: dict[str, str]) -> None:
+def settle(
+    cell: Cell, future: Future[None], failed: dict[str, str], tell: Callable[[Cell], str]
+) -> None:
     """Say how a cell ended, and note why if it failed."""
     error = future.exception()
     if isinstance(error, NmtError):
@@ -108,8 +155,22 @@ def settle(cell: Cell, future: Future[None], failed: dict[str, str]) -> None:
     elif error is not None:
         raise error
     else:
-        scores = read_json(cell.result)["measures"]
-        log.info("%s: BLEU %.2f, chrF %.2f", cell.name, scores["bleu"], scores["chrf"])
+        log.info("%s: %s", cell.name, tell(cell))
+
+
+def told_scores(cell: Cell) -> str:
+    """Tell what a cell scored."""
+    scores = read_json(cell.result)["measures"]
+    return f"BLEU {scores['bleu']:.2f}, chrF {scores['chrf']:.2f}"
+
+
+def told_pace(cell: Cell) -> str:
+    """Tell how fast a cell is."""
+    found = read_json(cell.folder / PACE)
+    return (
+        f"training at {found['training_ratio']:.2f} of the baseline's speed, "
+        f"translating at {found['translation_ratio']:.2f}"
+    )
 
 
 def halt(pool: ThreadPoolExecutor, steps: Steps, number: int) -> None:
@@ -123,11 +184,10 @@ def halt(pool: ThreadPoolExecutor, steps: Steps, number: int) -> None:
         raise
 
 
-def interrupted(cells: Sequence[Cell], number: int) -> Interrupted:
+def interrupted(work: Work, left: int, number: int) -> Interrupted:
     """Say how to go on."""
-    finished = sum(cell.is_finished() for cell in cells)
     return Interrupted(
-        f"stopped with {finished} of {len(cells)} cells finished; everything is saved; "
+        f"stopped with {work.total - left} of {work.total} cells finished; everything is saved; "
         "the same command goes on",
         number,
     )

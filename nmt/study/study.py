@@ -18,7 +18,7 @@ from nmt.study.cells import (
 from nmt.study.comparison import Comparison, compare_cells
 from nmt.study.evaluation import read_test
 from nmt.study.plot import plot
-from nmt.study.running import Steps, run_cells, steps_in_processes
+from nmt.study.running import Steps, pace_cells, run_cells, steps_in_processes
 from nmt.study.table import csv_table, markdown_table
 from nmt.text.lines import write_lines
 
@@ -46,7 +46,12 @@ def run_study(study: Study, steps: Steps | None = None) -> Comparison:
         refuse_changed(requests)
     make_folder(study, cells)
     open_cells(requests)
-    failed = run_cells(cells, steps or steps_in_processes(), study.jobs)
+    steps = steps or steps_in_processes()
+    failed = run_cells(cells, steps, study.jobs)
+    if study.turns:
+        first = [cell for cell in cells if cell.seed == cells[0].seed]
+        baseline = next(cell for cell in first if cell.entry == study.baseline)
+        failed |= pace_cells(first, baseline, steps, study.turns)
     comparison = compare_cells(study, cells, failed)
     report(comparison, study.folder)
     return comparison

@@ -54,8 +54,9 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
     "parameters": measured("parameters", ",.0f"),
     "updates": measured("updates", ",.0f"),
     "tokens/s": measured("tokens_per_second", ",.0f"),
-    "ratio": lambda row: number(row.speed_ratio, ".2f"),
+    "training": measured("training_ratio", ".2f"),
     "sentences/s": measured("sentences_per_second", ".1f"),
+    "translating": measured("translation_ratio", ".2f"),
     "MiB": measured("memory_bytes", ",.0f", 2**20),
     "entropy": by_role("entropy", ".2f"),
     "support": by_role("support", ".1f"),
@@ -95,13 +96,13 @@ def csv_table(comparison: Comparison) -> list[str]:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(
         ["variant", "seeds", *MEASURES, *(f"{name}_deviation" for name in WITH_DEVIATION),
-         "p_values", "speed_ratio", "failed"]
+         "p_values", "failed"]
     )  # fmt: skip
     for row in comparison.rows:
         writer.writerow(
             [row.name, joined(row.seeds), *(row.means[name] for name in MEASURES),
              *(row.deviations[name] for name in WITH_DEVIATION), joined(row.p_values),
-             row.speed_ratio, joined([f"{name}: {why}" for name, why in row.failed.items()])]
+             joined([f"{name}: {why}" for name, why in row.failed.items()])]
         )  # fmt: skip
     return stream.getvalue().removesuffix("\n").split("\n")
 
@@ -137,13 +138,13 @@ def notes(comparison: Comparison) -> list[str]:
         "where there is no difference at all",
         "a seed: all variants see the same batches in the same order; first weights and dropout "
         "are drawn from that seed too, but in other shapes they are other numbers",
-        "tokens/s: target tokens a second in training, the median over the log, without "
-        f"validation; ratio: over that of {baseline}",
-        f"sentences/s: the test set, translated after a warm-up of {WARM_UP_LINES} lines, loading "
-        "left out",
-        f"company in which speeds were measured: cells at a time: {company['jobs']}, threads of "
-        f"each: {company['threads']}, {company['machine']}, torch {company['torch']}, "
-        f"nmt {company['nmt']}",
+        "tokens/s, sentences/s: target tokens a second in training, without validation, and test "
+        "lines a second in translating, loading left out",
+        f"training, translating: their ratio to those of {baseline}, the median of turns "
+        f"in one process, alone ({NOTHING}: not measured; speeds are then those of the log, "
+        f"{company['jobs']} cells at a time, and of the test set after {WARM_UP_LINES} lines)",
+        f"machine: {company['machine']}, {company['threads']} threads a cell, "
+        f"torch {company['torch']}, nmt {company['nmt']}",
         "MiB: the most that the process of training held resident, its validations included",
         f"entropy (nats), support (keys with a weight above {SUPPORT_FROM}): "
         f"{'/'.join(ROLES)}, means over layers, heads and queries of the first {WEIGHED_PAIRS} "

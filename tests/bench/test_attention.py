@@ -6,7 +6,16 @@ import torch.nn.functional as F
 from torch import nn
 
 from nmt.attention.variants import VARIANTS
-from nmt.bench.attention import attend, build_layers, copied, copying, measure, pass_layout, repeat
+from nmt.bench.attention import (
+    Decoding,
+    attend,
+    build_layers,
+    copied,
+    copying,
+    measure,
+    pass_layout,
+    repeat,
+)
 from nmt.bench.cells import BASELINE, PASS, STEP, Cell, Scale
 from nmt.model.compute import Compute
 
@@ -45,6 +54,22 @@ def test_every_variant_is_measured(name: str, role: str, work: str, what: str) -
 def test_a_cache_has_the_size_that_the_table_states(name: str, size: int, role: str) -> None:
     figures = measure(Cell(STEP, role, 12, name), SMALL, COMPUTE)
     assert figures.cache_bytes == 12 * size * 4
+
+
+@pytest.mark.parametrize("name", [BASELINE, "tied-kv", "dilated", "shared-kv", "shared-weights"])
+def test_filling_at_once_leaves_what_steps_leave(name: str) -> None:
+    cell = Cell(STEP, "decoder", 70, name)
+    with torch.inference_mode():
+        at_once, by_steps = (
+            Decoding(build_layers(cell, SMALL, CPU), cell, SMALL, CPU) for _ in range(2)
+        )
+        at_once.fill()
+        while by_steps.position < by_steps.first:
+            by_steps.step()
+    assert at_once.position == by_steps.position
+    for one, other in zip(at_once.caches, by_steps.caches, strict=True):
+        assert one.num_bytes() == other.num_bytes()
+        assert getattr(one, "length", None) == getattr(other, "length", None)
 
 
 def test_layers_that_share_are_measured_together() -> None:

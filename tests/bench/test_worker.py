@@ -1,74 +1,82 @@
 """A process measures, is stopped at the limit, and is replaced."""
 
-import os
+import multiprocessing
 import signal
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from nmt.bench.cells import BASELINE, PASS, Cell, Figures, Scale
-from nmt.bench.worker import Worker, answer_to, measure_all
+from nmt.bench.worker import Worker, answer_to, measure_all, serve
 from nmt.errors import ConfigError
 from nmt.model.compute import ComputeConfig
 
-SLOW = '''
-import time
+OWN = '''
+import os, time
 from nmt.attention.multi_head import MultiHeadAttention
 
-class Slow(MultiHeadAttention):
+class Sleeping(MultiHeadAttention):
     """Sleep where it is long."""
 
     def forward(self, query, memory, layout, **kwargs):
         if layout.num_queries > 8:
             time.sleep(60)
         return super().forward(query, memory, layout, **kwargs)
+
+class Dying(MultiHeadAttention):
+    """End the process, as the system does where memory runs out."""
+
+    def forward(self, query, memory, layout, **kwargs):
+        os._exit(1)
 '''
-COMPUTE = ComputeConfig(device="cpu", threads=1)
-SMALL = Scale(model_size=16, num_heads=2, batch_tokens=24, repeats=1)
-SHORT = Scale(**{**vars(SMALL), "limit_seconds": 2.0})
+SLOW = "own_mechanisms:Sleeping"
+SMALL = Scale(model_size=16, num_heads=2, batch_tokens=24, repeats=1, limit_seconds=2.0)
 
 
-@pytest.fixture
-def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A mechanism of one's own that sleeps."""
-    (tmp_path / "sleeper.py").write_text(SLOW)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("NMT_TRUST", "sleeper")
-    return "sleeper:Slow"
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """A process that trusts mechanisms which sleep and die."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "own_mechanisms.py").write_text(OWN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        patch.setenv("NMT_TRUST", "own_mechanisms")
+        with Worker(ComputeConfig(device="cpu", threads=1)) as started:
+            yield started
 
 
-def test_a_cell_is_cut_off_at_the_limit_and_the_rest_goes_on(slow: str) -> None:
-    cells = [Cell(PASS, "decoder", n, name) for n in (8, 12, 16) for name in (slow, BASELINE)]
-    with Worker(COMPUTE) as worker:
-        measured = dict(measure_all(cells, SHORT, worker))
+def test_the_machine_is_described(worker: Worker) -> None:
+    assert (worker.machine["threads"], worker.machine["device"]) == (1, "cpu")
+    assert worker.machine["precision"] == "float32"
+
+
+def test_what_cannot_be_built_is_refused(worker: Worker) -> None:
+    scale = Scale(**{**vars(SMALL), "num_heads": 3})
+    with pytest.raises(ConfigError, match=r"model\.num_heads = 3 does not divide"):
+        worker.measure(Cell(PASS, "decoder", 8, BASELINE), scale)
+    assert worker.measure(Cell(PASS, "decoder", 8, BASELINE), SMALL).seconds
+
+
+def test_a_cell_is_cut_off_at_the_limit_and_the_rest_goes_on(worker: Worker) -> None:
+    cells = [Cell(PASS, "decoder", n, name) for n in (12, 16) for name in (SLOW, BASELINE)]
+    measured = dict(measure_all(cells, SMALL, worker))
     found = {(cell.length, cell.variant): each for cell, each in measured.items()}
-    assert found[8, slow].cut == ""
-    assert found[12, slow] == Figures(cut="took longer than 2 s")
-    assert found[16, slow] == Figures(cut="a shorter one was cut off")
-    assert all(not found[n, BASELINE].cut and found[n, BASELINE].seconds for n in (8, 12, 16))
-    assert not worker._process.is_alive()
+    assert found[12, SLOW] == Figures(cut="took longer than 2 s")
+    assert found[16, SLOW] == Figures(cut="a shorter one was cut off")
+    assert all(not found[n, BASELINE].cut and found[n, BASELINE].seconds for n in (12, 16))
 
 
-def test_errors_and_the_end_of_the_process_are_told() -> None:
-    with Worker(COMPUTE) as worker:
-        assert worker.machine["threads"] == 1
-        with pytest.raises(ConfigError, match=r"model\.num_heads = 3 does not divide"):
-            worker.measure(
-                Cell(PASS, "decoder", 8, BASELINE), Scale(**{**vars(SMALL), "num_heads": 3})
-            )
-        os.kill(worker._process.pid or 0, signal.SIGKILL)
-        worker._process.join()
-        cell = Cell(PASS, "decoder", 8, BASELINE)
-        assert worker.measure(cell, SMALL).seconds  # another has taken its place
-        os.kill(worker._process.pid or 0, signal.SIGSTOP)
-        os.kill(worker._process.pid or 0, signal.SIGKILL)
-        cut = worker.measure(cell, SMALL).cut
-        assert cut in ("", "the system ended the process, as a rule for want of memory")
+def test_a_process_that_dies_is_a_figure(worker: Worker) -> None:
+    figures = worker.measure(Cell(PASS, "decoder", 8, "own_mechanisms:Dying"), SMALL)
+    assert figures == Figures(cut="the system ended the process, as a rule for want of memory")
 
 
-def test_a_device_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"compute\.device must be auto, cpu, cuda or cuda:N"):
-        Worker(ComputeConfig(device="tpu"))
+def test_a_device_that_does_not_exist_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    ours, theirs = multiprocessing.Pipe()
+    with ours, theirs:
+        serve(theirs, ComputeConfig(device="tpu"))
+        assert "compute.device must be auto, cpu, cuda or cuda:N" in str(ours.recv())
 
 
 def test_want_of_memory_is_a_figure_and_a_fault_keeps_its_traceback() -> None:

@@ -37,7 +37,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: object) -> None:
         raise CellError("training diverged")
 
-    steps = Steps(fail, fail, lambda _: None)
+    steps = Steps(fail, fail, lambda _: None, fail)
     monkeypatch.setattr(study_module, "steps_in_processes", lambda: steps)
 
 
@@ -115,7 +115,7 @@ def test_a_budget_is_that_of_every_cell(nmt: Command, failing: None) -> None:
 def test_the_group_names_its_commands_without_importing_them(nmt: Command) -> None:
     finished = nmt("attention", "--help")
     assert finished.status == 0
-    assert "compare  Train variants under one recipe and compare them." in finished.out
+    assert "  compare   Train the same model with several variants" in finished.out
     assert nmt("attention", "nothing").status == 2
 
 

@@ -21,6 +21,7 @@ from nmt.model.cells import CELLS
 from nmt.model.config import PRESETS, ModelConfig
 from nmt.model.contract import EncoderDecoder, Memory
 from nmt.model.recurrent_decoder import DECODERS
+from nmt.model.sentences import Breaks
 
 MakeModel = Callable[..., EncoderDecoder]
 
@@ -37,6 +38,7 @@ CROSS = [
     if "cross" in variant.roles and "share" not in variant.settings
 ]
 LENGTHS = torch.tensor([6, 1, 2])
+BREAK = 5
 
 
 @pytest.fixture
@@ -66,7 +68,8 @@ def cross(**settings: Any) -> AttentionSections:
 def full(model: EncoderDecoder, memory: Memory, sentence: int, ids: list[int]) -> Tensor:
     """Decode one target at once and give its last state."""
     one = slice(sentence, sentence + 1)
-    alone = Memory(memory.states[one], memory.lengths[one])
+    numbers = None if memory.sentences is None else memory.sentences[one]
+    alone = Memory(memory.states[one], memory.lengths[one], numbers)
     return model.decode(alone, torch.tensor([ids]), torch.tensor([len(ids)]))[0, -1]
 
 
@@ -107,6 +110,22 @@ def test_steps_are_a_full_pass_with_every_attention(
     make: MakeModel, source: Tensor, variant: str, feeding: str
 ) -> None:
     check_search(make(cross(variant=variant), feeding=feeding), source, 2)
+
+
+@pytest.mark.parametrize("feeding", DECODERS)
+@torch.inference_mode()
+def test_sentences_within_a_line_are_told_apart_in_steps_as_in_a_full_pass(
+    make: MakeModel, source: Tensor, feeding: str
+) -> None:
+    source[0] = torch.tensor([4, BREAK, 3, 8, BREAK, 7])
+    plain, model = (make(cross(variant="sentence-local"), feeding=feeding) for _ in range(2))
+    model.breaks = Breaks(BREAK, BREAK)
+    check_search(model, source, 3)
+    memory, target = model.encode(source, LENGTHS), torch.tensor([[1, BREAK, 6]] * 3)
+    told = model.decode(memory, target, LENGTHS)
+    blind = plain.decode(plain.encode(source, LENGTHS), target, LENGTHS)
+    assert not torch.equal(told[0], blind[0])
+    close(told[1, 0], blind[1, 0])  # a line of one sentence, before any break
 
 
 @torch.inference_mode()

@@ -36,6 +36,8 @@ def state() -> RecurrentState:
         source_lengths=torch.tensor([6, 2]),
         source_size=6,
         length=5,
+        sentences=torch.tensor([[0, 1, 2], [3, 4, 5]]),
+        source_sentences=torch.tensor([[0, 0, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0]]),
     )
 
 
@@ -49,6 +51,8 @@ def test_a_hypothesis_takes_over_what_its_parent_carried(state: RecurrentState) 
         for row, parent in enumerate(parents):
             assert torch.equal(following.hidden[sentence, row], hidden[sentence, parent])
             assert torch.equal(following.fed[sentence, row], fed[sentence, parent])
+    assert following.sentences is not None
+    assert following.sentences.tolist() == [[2, 0, 0], [4, 4, 5]]
     assert torch.equal(state.hidden, hidden)
     assert torch.equal(state.fed, fed)
 
@@ -66,6 +70,10 @@ def test_sentences_are_kept_in_the_order_asked_for(state: RecurrentState) -> Non
     assert isinstance(kept.cross, Sentences)
     assert kept.cross.values.tolist() == [8, 7, 8]
     assert kept.source_lengths.tolist() == [2, 6, 2]
+    assert kept.sentences is not None
+    assert kept.sentences.tolist() == [[3, 4, 5], [0, 1, 2], [3, 4, 5]]
+    assert kept.source_sentences is not None
+    assert kept.source_sentences[:, 2].tolist() == [0, 1, 0]
     assert (kept.source_size, kept.length) == (6, 5)
 
 
@@ -76,3 +84,5 @@ def test_the_layout_says_where_hypotheses_stand_and_what_is_padding(state: Recur
     visible = layout.visible()
     assert visible is not None
     assert visible.sum(-1).flatten().tolist() == [6, 2]
+    assert layout.query_sentences is state.sentences
+    assert layout.key_sentences is state.source_sentences

@@ -50,7 +50,18 @@ class Known:
         self.speeds = {"multi-head": 1000.0, "narrow": 1500.0}
 
     def steps(self) -> Steps:
-        return Steps(self.train, self.evaluate, lambda number: self.done.append(("stop", "")))
+        return Steps(self.train, self.evaluate, self.stop, self.pace)
+
+    def stop(self, number: int) -> None:
+        self.done.append(("stop", ""))
+
+    def pace(self, cell: Cell, baseline: Cell, turns: int) -> None:
+        self.done.append(("pace", cell.name))
+        speed = self.speeds[cell.entry.name]
+        measures = {"tokens_per_second": 2 * speed, "sentences_per_second": 7.0}
+        ratio = speed / self.speeds[baseline.entry.name]
+        measures |= {"training_ratio": ratio, "translation_ratio": 1.0, "turns": turns}
+        write_json(cell.folder / "pace.json", measures)
 
     def train(self, cell: Cell) -> None:
         self.done.append(("train", cell.name))

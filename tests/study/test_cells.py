@@ -138,8 +138,10 @@ def test_wrong_settings_are_refused_by_the_name_of_their_entry(
 def test_a_model_that_cannot_be_made_is_refused_before_anything_runs(
     make_study: MakeStudy,
 ) -> None:
-    cells = plan_cells(make_study("a:attention.cross.variant=mult"))
     with pytest.raises(ConfigError, match=r"^a: attention\.cross\.variant: no attention is"):
+        plan_cells(make_study("a:attention.cross.variant=mult"))
+    cells = plan_cells(make_study("a:attention.cross.key_value_heads=3"))
+    with pytest.raises(ConfigError, match=r"^a: attention\.cross\.key_value_heads = 3 does not"):
         refuse_unbuildable(cells)
 
 

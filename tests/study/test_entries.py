@@ -11,11 +11,9 @@ from nmt.study.entries import Entry, parse_entries, parse_roles, with_baseline
 @pytest.fixture(autouse=True)
 def variants(monkeypatch: pytest.MonkeyPatch) -> None:
     """Know a variant that serves one role and one that serves two."""
-    build = VARIANTS["multi-head"].build
-    monkeypatch.setitem(VARIANTS, "cross-only", Variant(build, "", frozenset({"cross"})))
-    monkeypatch.setitem(
-        VARIANTS, "self-only", Variant(build, "", frozenset({"encoder", "decoder"}))
-    )
+    for name, roles in (("cross-only", {"cross"}), ("self-only", {"encoder", "decoder"})):
+        variant = Variant(paper="none", formula="none", roles=frozenset(roles))
+        monkeypatch.setitem(VARIANTS, name, variant)
 
 
 def places(text: str, roles: str = ",".join(ROLES)) -> list[str]:

@@ -13,8 +13,10 @@ import pytest
 from nmt.errors import Interrupted
 from nmt.files import read_json
 from nmt.study.cells import Cell, Study, open_cells, plan_cells, request_of
+from nmt.study.pace import Work, by_turns
 from nmt.study.processes import CellError, Processes, Stopping, checked
 from nmt.study.running import Steps, halt, run_cells, steps_in_processes
+from nmt.study.study import run_study
 
 MakeStudy = Callable[..., Study]
 
@@ -57,7 +59,7 @@ def test_a_cell_that_fails_leaves_the_others_and_is_tried_again(
         known.train(cell)
 
     with caplog.at_level(logging.INFO):
-        failed = run_cells(cells, Steps(train, known.evaluate, known.steps().stop), 1)
+        failed = run_cells(cells, Steps(train, known.evaluate, known.steps().stop, known.pace), 1)
     assert failed == {"narrow-seed1": "training diverged"}
     assert caplog.messages == [
         "multi-head-seed1: BLEU 100.00, chrF 51.00", "narrow-seed1 failed: training diverged",
@@ -75,7 +77,7 @@ def test_a_fault_of_ours_keeps_its_traceback_and_starts_nothing_more(
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run_cells(cells, Steps(train, known.evaluate, known.steps().stop), 1)
+        run_cells(cells, Steps(train, known.evaluate, known.steps().stop, known.pace), 1)
     assert known.done == [("stop", "")]
 
 
@@ -87,7 +89,7 @@ def test_jobs_run_together(cells: list[Cell], known: Any) -> None:
             both.wait()  # passes only if two come at once
         known.train(cell)
 
-    assert run_cells(cells, Steps(train, known.evaluate, known.steps().stop), 2) == {}
+    assert run_cells(cells, Steps(train, known.evaluate, known.steps().stop, known.pace), 2) == {}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -108,7 +110,7 @@ def test_a_signal_is_passed_on_and_says_how_to_go_on(
         stopped.set()
 
     with pytest.raises(Interrupted) as interrupted:
-        run_cells(cells, Steps(train, known.evaluate, stop), 1)
+        run_cells(cells, Steps(train, known.evaluate, stop, known.pace), 1)
     assert str(interrupted.value) == (
         "stopped with 1 of 3 cells finished; everything is saved; the same command goes on"
     )
@@ -124,7 +126,11 @@ def test_a_second_interrupt_does_not_wait(known: Any) -> None:
 
     numbers: list[int] = []
     with pytest.raises(KeyboardInterrupt):
-        halt(Impatient(1), Steps(known.train, known.evaluate, numbers.append), signal.SIGINT)
+        halt(
+            Impatient(1),
+            Steps(known.train, known.evaluate, numbers.append, known.pace),
+            signal.SIGINT,
+        )
     assert numbers == [signal.SIGINT, signal.SIGKILL]
 
 
@@ -184,3 +190,33 @@ def test_memory_is_the_most_of_all_processes_of_a_training(
     for _ in range(2):
         steps.train(cells[0])
         assert read_json(cells[0].folder / "memory.json") == {"bytes": 5}
+
+
+def test_paces_are_measured_once_beside_the_baseline(make_study: MakeStudy, known: Any) -> None:
+    study = make_study(turns=4)
+    first = run_study(study, known.steps())
+    again = run_study(study, known.steps())
+    assert [each for each in known.done if each[0] == "pace"] == [
+        ("pace", "multi-head-seed1"),
+        ("pace", "narrow-seed1"),
+    ]
+    assert first.rows == again.rows
+    assert [row.means["training_ratio"] for row in first.rows] == [1.0, 1.5]
+    assert [row.means["tokens_per_second"] for row in first.rows] == [2000.0, 3000.0]
+
+
+def test_works_by_turns_see_the_same_and_each_is_first_in_turn() -> None:
+    calls: list[tuple[str, int]] = []
+
+    def work(name: str) -> Work:
+        def do(number: int) -> float:
+            calls.append((name, number))
+            return 10.0
+
+        return do
+
+    speed, ratio = by_turns(work("one"), work("two"), 4)
+    assert speed > 0 < ratio
+    timed = calls[4:]
+    assert [name for name, _ in timed] == ["two", "one", "one", "two"] * 2
+    assert [number for _, number in timed] == [0, 0, 1, 1, 2, 2, 3, 3]

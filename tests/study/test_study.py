@@ -14,6 +14,7 @@ from nmt.launch.start import Start, train
 from nmt.settings import load_table
 from nmt.study.cells import Cell, Study
 from nmt.study.evaluation import evaluate
+from nmt.study.pace import measure_pace
 from nmt.study.running import Steps
 from nmt.study.study import run_study
 from nmt.text.lines import read_lines, read_pairs
@@ -46,11 +47,16 @@ def train_here(cell: Cell) -> None:
     write_json(cell.folder / "memory.json", {"bytes": 1})
 
 
-HERE = Steps(train_here, lambda cell: evaluate(cell.folder), lambda _: None)
+def pace_here(cell: Cell, baseline: Cell, turns: int) -> None:
+    """Do updates and translations by turns as a process of its own does."""
+    measure_pace(cell.folder, baseline.folder, turns)
+
+
+HERE = Steps(train_here, lambda cell: evaluate(cell.folder), lambda _: None, pace_here)
 
 
 def test_a_study_trains_evaluates_and_compares(make_study: MakeStudy, toy: Path) -> None:
-    study = make_study()
+    study = make_study(turns=2)
     base, narrow = run_study(study, HERE).rows
     assert base.means["parameters"] > narrow.means["parameters"] > 0  # type: ignore[operator]
     for row in (base, narrow):
@@ -101,7 +107,7 @@ def test_cells_of_a_seed_see_the_same_batches(
         train_here(cell)
 
     monkeypatch.setattr(Updater, "update", noted)
-    run_study(make_study(baseline_seeds=2), Steps(train_noted, HERE.evaluate, HERE.stop))
+    run_study(make_study(baseline_seeds=2), Steps(train_noted, HERE.evaluate, HERE.stop, pace_here))
     first, narrow, second = seen
     assert first == narrow != second
 
