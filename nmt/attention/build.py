@@ -7,8 +7,7 @@ from pathlib import Path
 
 from nmt.attention.config import AttentionConfig
 from nmt.attention.contract import Attention, Place
-from nmt.attention.headless import Headless
-from nmt.attention.multi_head import MultiHeadAttention, heads_of
+from nmt.attention.multi_head import MultiHeadAttention
 from nmt.attention.refusals import refuse
 from nmt.attention.variants import COMPOSED, VARIANTS
 from nmt.errors import ConfigError
@@ -29,7 +28,7 @@ def build_attention(place: Place, config: AttentionConfig) -> Attention:
         return load_own(place, config.variant)(place, config)
     mechanism = VARIANTS[config.variant].mechanism
     if mechanism == COMPOSED:
-        return (MultiHeadAttention if heads_of(place, config) else Headless)(place, config)
+        return MultiHeadAttention(place, config)
     return load_class(mechanism)(place, config)
 
 
@@ -44,12 +43,6 @@ def refuse_indivisible(place: Place, config: AttentionConfig) -> None:
         raise ConfigError(
             f"attention.{place.role}.key_value_heads = {config.key_value_heads} does not divide "
             f"model.num_heads = {place.num_heads}"
-        )
-    if config.key_value_heads and heads_of(place, config) % config.key_value_heads:
-        raise ConfigError(
-            f"attention.{place.role}.key_value_heads = {config.key_value_heads} does not divide "
-            f"the {heads_of(place, config)} heads that attention.{place.role}.heads leaves in "
-            f"layer {place.layer}"
         )
 
 
