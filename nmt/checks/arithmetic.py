@@ -30,10 +30,10 @@ RAGGED = (37, 20, 1, 0)  # no multiple of any block
 def the_kernel_is_the_definition(case: Case) -> None:
     """Compare output and gradients with those of the definition, in both wide types."""
     for dtype, tolerance in TOLERANCE.items():
+        layers, definition = case.build(dtype), case.build(dtype, kernel="dense")
         for lengths, padded in ((RAGGED, True), ((9, 9), False)):
             given = cast(example(case, lengths, padded=padded), dtype)
-            found = with_gradients(case.build(dtype), given)
-            wanted = with_gradients(case.build(dtype, kernel="dense"), given)
+            found, wanted = with_gradients(layers, given), with_gradients(definition, given)
             for name, gradient in wanted.items():
                 largest = max(1.0, float(gradient.abs().max())) if gradient.numel() else 1.0
                 what = f"{name}, {dtype}"
@@ -42,11 +42,11 @@ def the_kernel_is_the_definition(case: Case) -> None:
 
 def the_shortest_lines_work(case: Case) -> None:
     """Attend over lines of no, one and two tokens, forward and backward."""
+    layers, definition = case.build(), case.build(kernel="dense")
     for size in (0, 1, 2) if case.is_composed else (1, 2):
         for padded in (False, True):
             given = example(case, (size, min(size, 1)), size, padded)
-            found = with_gradients(case.build(), given)
-            wanted = with_gradients(case.build(kernel="dense"), given)
+            found, wanted = with_gradients(layers, given), with_gradients(definition, given)
             for name, each in found.items():
                 require(each.isfinite().all(), f"{name} is not finite at length {size}")
                 near(each, wanted[name], f"{name} at length {size}", 1e-11)

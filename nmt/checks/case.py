@@ -143,10 +143,12 @@ def known(role: str, config: AttentionConfig) -> Case:
     case = Case(role=role, config=config)
     dense = config.normaliser in ("softmax", "sink")
     shares = case.is_composed and not config.talking
+    jumps = config.normaliser == "top-k" or config.pattern == "local-p"
+    jumps |= config.features == "random"  # sums of sines, divided by one that may be near zero
     return replace(
         case,
-        sees_all=config.pattern == "full" and dense,
-        is_smooth=config.normaliser != "top-k" and config.pattern != "local-p",
+        sees_all=config.pattern == "full" and dense and set(config.heads) != {"0"},
+        is_smooth=not jumps,
         has_shares=shares,
         sums_to_one=shares and config.normaliser != "sink",
     )

@@ -1,7 +1,7 @@
 """Every variant of attention, in every role that it serves, by every kernel, keeps its promises."""
 
 import dataclasses
-import importlib.util
+from typing import Any
 
 import pytest
 
@@ -17,10 +17,33 @@ from nmt.errors import ConfigError
     for field in dataclasses.fields(AttentionConfig)
     if field.name == "kernel"
 )
-MISSING = {  # TO BE REMOVED once all mechanisms are merged
-    name for name, entry in VARIANTS.items()
-    if entry.mechanism and importlib.util.find_spec(entry.mechanism.partition(":")[0]) is None
-}  # fmt: skip
+WINDOW: dict[str, Any] = {"pattern": "window", "window": 2}
+SPAN: dict[str, Any] = {"pattern": "span", "window": 2, "span_ramp": 2}
+TOGETHER: tuple[dict[str, Any], ...] = (  # choices that could get in each other's way
+    {**WINDOW, "share": "weights"},
+    {**WINDOW, "share": "weights", "global_tokens": 1, "gates": True, "key_value_heads": 2},
+    {**WINDOW, "share": "key-value", "positions": "rotary", "key_value_heads": 2},
+    {**WINDOW, "tied": "key-value", "dilation": 2},
+    {**WINDOW, "tied": "key-value", "positions": "rotary", "context_gate": True},
+    {**WINDOW, "score": "additive", "key_value_heads": 2, "global_tokens": 1},
+    {**WINDOW, "positions": "shaw", "max_distance": 2, "global_tokens": 2, "score": "cosine"},
+    {**WINDOW, "positions": "bucketed", "buckets": 8, "max_distance": 4, "talking": True},
+    {**WINDOW, "positions": "alibi", "dilation": 3, "normaliser": "sparsemax"},
+    {**WINDOW, "normaliser": "top-k", "top_k": 2, "global_tokens": 1, "gates": True},
+    {**SPAN, "share": "weights", "key_value_heads": 2},
+    {**SPAN, "positions": "rotary", "tied": "query-key", "talking": True},
+    {"share": "weights", "normaliser": "entmax", "tied": "none", "score": "additive"},
+    {"share": "key-value", "tied": "key-value", "score": "general", "talking": True},
+    {"share": "key-value", "positions": "shaw", "max_distance": 2, "gates": True},
+    {"pattern": "sentence", "key_value_heads": 2, "normaliser": "sink", "context_gate": True},
+    {"pattern": "sentence", "share": "key-value", "score": "general"},
+    {"pattern": "local-p", "window": 2, "key_value_heads": 1, "normaliser": "entmax"},
+    {"pattern": "local-m", "window": 2, "talking": True, "share": "key-value"},
+    {"tied": "query-key", "score": "general-shared", "normaliser": "alpha"},
+    {"tied": "key-value", "score": "cosine", "normaliser": "sink"},
+    {"gates": True, "heads": ("2",), "positions": "alibi"},
+    {"gates": True, "heads": ("0",), "score": "additive"},
+)
 
 
 def allowed(role: str, config: AttentionConfig) -> bool:
@@ -35,15 +58,26 @@ def allowed(role: str, config: AttentionConfig) -> bool:
 def cases() -> list[Case]:
     """List all variants, roles and kernels that settings allow."""
     found = []
-    for name in VARIANTS.keys() - MISSING:
+    for name in VARIANTS:
         for role in ROLES:
             configs = [small(name, kernel=kernel) for kernel in KERNELS]
+            found += [known(role, config) for config in configs if allowed(role, config)]
+    for settings in TOGETHER:
+        for role in ROLES:
+            configs = [AttentionConfig(**settings, kernel=kernel) for kernel in KERNELS]
             found += [known(role, config) for config in configs if allowed(role, config)]
     return sorted(found, key=spell)
 
 
 def spell(case: Case) -> str:
-    return f"{case.config.variant}-{case.role}-{case.config.kernel}"
+    config = case.config
+    chosen = [
+        str(getattr(config, field.name))
+        for field in dataclasses.fields(config)
+        if field.name not in ("variant", "kernel") and getattr(config, field.name) != field.default
+    ]
+    named = [config.variant] if config.variant != "multi-head" or not chosen else chosen
+    return "-".join([*named, case.role, config.kernel])
 
 
 def trials() -> list[tuple[Check, Case]]:
@@ -51,7 +85,7 @@ def trials() -> list[tuple[Check, Case]]:
         (check, case)
         for case in cases()
         for check in CHECKS
-        if (check.every_kernel or case.config.kernel == "dense") and check.applies(case)
+        if case.config.kernel in check.kernels and check.applies(case)
     ]
 
 
