@@ -7,9 +7,8 @@ from pathlib import Path
 
 from nmt.attention.config import AttentionConfig
 from nmt.attention.contract import Attention, Place
-from nmt.attention.headless import Headless
-from nmt.attention.multi_head import MultiHeadAttention, heads_of
-from nmt.attention.refusals import refuse
+from nmt.attention.multi_head import MultiHeadAttention
+from nmt.attention.refusals import refuse, refuse_uneven_groups
 from nmt.attention.variants import COMPOSED, VARIANTS
 from nmt.errors import ConfigError
 
@@ -29,27 +28,17 @@ def build_attention(place: Place, config: AttentionConfig) -> Attention:
         return load_own(place, config.variant)(place, config)
     mechanism = VARIANTS[config.variant].mechanism
     if mechanism == COMPOSED:
-        return (MultiHeadAttention if heads_of(place, config) else Headless)(place, config)
+        return MultiHeadAttention(place, config)
     return load_class(mechanism)(place, config)
 
 
 def refuse_indivisible(place: Place, config: AttentionConfig) -> None:
     """Refuse heads that do not divide the model, or groups that do not divide the heads."""
+    refuse_uneven_groups(place.role, config, place.num_heads)
     if place.model_size % place.num_heads:
         raise ConfigError(
             f"model.num_heads = {place.num_heads} does not divide "
             f"model.model_size = {place.model_size}"
-        )
-    if config.key_value_heads and place.num_heads % config.key_value_heads:
-        raise ConfigError(
-            f"attention.{place.role}.key_value_heads = {config.key_value_heads} does not divide "
-            f"model.num_heads = {place.num_heads}"
-        )
-    if config.key_value_heads and heads_of(place, config) % config.key_value_heads:
-        raise ConfigError(
-            f"attention.{place.role}.key_value_heads = {config.key_value_heads} does not divide "
-            f"the {heads_of(place, config)} heads that attention.{place.role}.heads leaves in "
-            f"layer {place.layer}"
         )
 
 

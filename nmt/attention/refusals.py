@@ -213,6 +213,15 @@ def refuse_dropout(role: str, config: "AttentionConfig") -> None:
         )
 
 
+def refuse_uneven_groups(role: str, config: "AttentionConfig", num_heads: int) -> None:
+    """Refuse groups that do not divide the heads of the model."""
+    if config.key_value_heads and num_heads % config.key_value_heads:
+        raise ConfigError(
+            f"{spelled(role, config, 'key_value_heads')} does not divide "
+            f"model.num_heads = {num_heads}"
+        )
+
+
 def defaults(config: "AttentionConfig") -> dict[str, Any]:
     """List what settings are when nothing is said."""
     return {each.name: each.default for each in dataclasses.fields(config)}

@@ -18,10 +18,9 @@ from torch import Tensor
 
 from nmt.attention.build import build_attention
 from nmt.attention.caches import GrowingKeyValues, Nothing
-from nmt.attention.config import AttentionConfig
 from nmt.attention.contract import Attention, Cache, Lent, Place
 from nmt.attention.layout import Layout
-from nmt.bench.cells import STEP, Cell, Figures, Scale
+from nmt.bench.cells import STEP, Cell, Figures, Scale, config_of
 from nmt.bench.flops import wait_for
 from nmt.bench.memory import peak_bytes
 from nmt.model.compute import Compute
@@ -44,7 +43,7 @@ def measure(cell: Cell, scale: Scale, compute: Compute) -> Figures:
 
 def build_layers(cell: Cell, scale: Scale, device: torch.device) -> list[Attention]:
     """Build one layer, or a block of those that share."""
-    config = AttentionConfig(variant=cell.variant)
+    config = config_of(cell.variant)
     layers = []
     for layer in range(config.share_block if config.share != "none" else 1):
         place = Place(

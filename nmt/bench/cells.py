@@ -8,6 +8,7 @@ from nmt.attention.config import ROLES, AttentionConfig
 from nmt.attention.refusals import refuse
 from nmt.attention.variants import VARIANTS
 from nmt.errors import ConfigError
+from nmt.settings import Table, build, parse_assignment
 
 BASELINE = "multi-head"
 LENGTHS = tuple(2**power for power in range(4, 14))
@@ -18,7 +19,7 @@ HIGHEST_EXPONENT = 2.0  # of a cost; taken where a single length is known
 
 @dataclass(frozen=True)
 class Cell:
-    """One measurement."""
+    """One measurement; the variant perhaps with settings, as `config_of` reads it."""
 
     work: str
     role: str
@@ -88,15 +89,30 @@ class Figures:
 Measured = dict[Cell, Figures]
 
 
+def config_of(variant: str) -> AttentionConfig:
+    """Read NAME, or NAME with settings beside it: NAME+KEY=VALUE+...
+
+    Raises:
+        ConfigError: A setting is unknown, or wrong.
+    """
+    name, *settings = variant.split("+")
+    table: Table = {"variant": name}
+    for each in settings:
+        key, value = parse_assignment(f"attention.{each}")
+        table[key.removeprefix("attention.")] = value
+    return build(AttentionConfig, table, variant)
+
+
 def choose_roles(variant: str, wanted: Sequence[str]) -> list[str]:
     """Give the roles to measure a variant in: of those wanted, or the decoder, else its only one.
 
     Raises:
         ConfigError: The variant is unknown or serves none of them.
     """
-    known = VARIANTS.get(variant)
+    config = config_of(variant)
+    known = VARIANTS.get(config.variant)
     if known is None:
-        refuse("decoder", AttentionConfig(variant=variant))  # all but MODULE:CLASS
+        refuse("decoder", config)  # all but MODULE:CLASS
         return list(wanted) or ["decoder"]
     if not wanted:
         return ["decoder" if "decoder" in known.roles else min(known.roles)]

@@ -30,10 +30,14 @@ PICTURES = ("svg", "png")
     cls=NmtCommand,
     example="""
     nmt attention bench --variants window,linear --lengths 256,1024,4096
+    nmt attention bench --variants window+window=128 --what kernel --pass forward-backward
     nmt attention bench --pass step --variants mqa,average --output measured
     """,
 )
-@click.option("--variants", default="", help="Those to measure, with commas; empty: all.")
+@click.option(
+    "--variants", default="", metavar="NAME[+KEY=VALUE...],...",
+    help="Those to measure, perhaps with settings of their own; empty: all.",
+)  # fmt: skip
 @click.option(
     "--roles", default="", help="Roles, with commas; empty: the decoder, else a variant's only one."
 )

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nmt.attention.config import AttentionConfig, AttentionSections
+from nmt.attention.config import ROLES, AttentionConfig, AttentionSections
+from nmt.attention.refusals import refuse_uneven_groups
 from nmt.errors import ConfigError
 from nmt.settings import check_choice, nearest, setting, to_table
 
@@ -184,11 +185,14 @@ def with_preset(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refuse_unfit_attention(config: ModelConfig, attention: AttentionSections) -> None:
-    """Refuse settings of attention that a recurrent model has no place for.
+    """Refuse settings of attention that do not fit a model.
 
     Raises:
-        ConfigError: One of self-attention is not as by default, or layers are to share.
+        ConfigError: Groups do not divide the heads; in a recurrent model, self-attention is not as
+            by default, or layers are to share.
     """
+    for role in ROLES:
+        refuse_uneven_groups(role, getattr(attention, role), config.num_heads)
     if config.arch != "rnn":
         return
     if attention.cross.share != "none":

@@ -81,7 +81,7 @@ def repacked(
     """
     changed = {}
     for inner, linear in mechanism.named_children():
-        if isinstance(linear, PackedLinear):
+        if isinstance(linear, PackedLinear) and inner != "output":
             for each in (f"{name}.{inner}.weight", f"{name}.{inner}.bias"):
                 parts = linear.by_head(weights[each])
                 heads = torch.cat([change(part, tensor) for part, tensor in parts.items()])

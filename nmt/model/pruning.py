@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from nmt.attention.config import AttentionConfig
-from nmt.attention.headless import Headless
 from nmt.attention.multi_head import MultiHeadAttention
 from nmt.errors import ConfigError
 from nmt.model.contract import EncoderDecoder
@@ -84,13 +83,14 @@ def prune_heads(package: Package, closed_below: float = 0.0) -> Package:
 
 def heads_left(model: EncoderDecoder, gated: Mapping[str, Gated], role: str) -> tuple[str, ...]:
     """Count the heads that are left in each layer of a role, as its settings say it."""
-    left, usual = {}, 0
-    for name, each in model.mechanisms().items():
-        if isinstance(each, MultiHeadAttention | Headless) and each.place.role == role:
-            left[each.place.layer] = len(gated[name].kept) if name in gated else 0
-            usual = each.place.num_heads
-    if all(count == usual for count in left.values()):
+    found = [
+        (each, len(gated[name].kept) if name in gated else each.num_heads)
+        for name, each in composed(model).items()
+        if each.place.role == role
+    ]
+    if all(count == each.place.num_heads for each, count in found):
         return ()
+    left = {each.place.layer: count for each, count in found}
     return tuple(str(left[layer]) for layer in sorted(left))
 
 
@@ -109,20 +109,16 @@ def refuse_dependent(mechanism: MultiHeadAttention, kept: Tensor) -> None:
     for setting, others, reason in (
         ("talking = true", config.talking, "the others would miss what it tells them"),
         (f'share = "{config.share}"', config.share != "none", "other layers use what it makes"),
+        (
+            f"key_value_heads = {config.key_value_heads}",
+            config.key_value_heads > 0,
+            "groups would be left uneven",
+        ),
         ('positions = "alibi"', config.positions == "alibi", "slopes follow from their number"),
     ):
         if others:
             raise ConfigError(
                 f"attention.{role}.{setting}: a closed head cannot be removed, {reason}"
-            )
-    groups = config.key_value_heads
-    if groups > 1:
-        sizes = torch.bincount(kept * groups // mechanism.num_heads, minlength=groups)
-        if int(sizes.min()) != int(sizes.max()):
-            raise ConfigError(
-                f"attention.{role}.key_value_heads = {groups}: closed heads leave groups of "
-                f"{', '.join(map(str, sizes.tolist()))} in layer {mechanism.place.layer}, but "
-                "groups must stay of one size; lower --closed-below, or leave the gates in"
             )
 
 
@@ -136,8 +132,7 @@ def pruned_weights(
     targets = weights_of(new)
     mechanisms = composed(new)
     for name, each in gated.items():
-        if name in mechanisms:
-            weights |= repacked(each.mechanism, name, weights, keeper(each, mechanisms[name]))
+        weights |= repacked(each.mechanism, name, weights, keeper(each, mechanisms[name]))
         for own in [key for key in weights if key.startswith(f"{name}.")]:
             if own not in targets:
                 del weights[own]
@@ -155,7 +150,7 @@ def folded(each: Gated, name: str, weights: Mapping[str, Tensor]) -> dict[str, T
 
 
 def keeper(each: Gated, target: MultiHeadAttention) -> Callable[[str, Tensor], Tensor]:
-    """Select the kept heads of a projection, (H, K, ...); shared ones all stay."""
+    """Select the kept heads of a projection, (H, K, ...); one that stays as it is stays."""
     left = heads_by_part(target)
     return lambda part, heads: heads if len(heads) == left[part] else heads[each.kept]
 

@@ -23,7 +23,7 @@ class Weighed:
         role: "encoder", "decoder" or "cross".
         layer: Number among those of its role, from 0.
         weights: (B, H, T, S), one position after the other where a model runs step by step; None
-            where the mechanism gives none.
+            where the mechanism gives none, or pruning has left it no head.
     """
 
     role: str
@@ -83,16 +83,22 @@ class Listener:
         self, mechanism: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Attended
     ) -> None:
         assert isinstance(mechanism, Attention)
+        weights = given(result)
         places, number = self._places[mechanism], self._calls[mechanism]
         self._calls[mechanism] += 1
         name = places[min(number, len(places) - 1)]  # one place is asked position by position
         if name in self.heard:
-            self.heard[name] = extended(self.heard[name], result.weights)
+            self.heard[name] = extended(self.heard[name], weights)
             return
         query, memory = (*args, kwargs.get("memory"))[:2]
         role = "encoder" if self.encoding else "decoder" if memory is query else "cross"
         layer = sum(each.role == role for each in self.heard.values())
-        self.heard[name] = Weighed(role, layer, result.weights)
+        self.heard[name] = Weighed(role, layer, weights)
+
+
+def given(result: Attended) -> Tensor | None:
+    """Give the weights, if there are any."""
+    return result.weights if result.weights is not None and result.weights.size(1) else None
 
 
 def extended(before: Weighed, weights: Tensor | None) -> Weighed:

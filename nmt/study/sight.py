@@ -93,8 +93,8 @@ def chosen(sight: Sight, roles: Sequence[str], layer: int | None, head: int | No
     if all(each.weights is None for each in kept):
         names = ", ".join(f"{each.role} layer {each.layer}" for each in kept)
         raise ConfigError(
-            f"there is nothing to draw: the attention of {names} gives no weights, since it "
-            "never weighs keys one by one"
+            f"there is nothing to draw: the attention of {names} gives no weights: it "
+            "never weighs keys one by one, or has no heads left"
         )
     return replace(sight, layers=[of_head(each, head) for each in kept])
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from nmt.attention.config import AttentionConfig
 from nmt.attention.variants import VARIANTS
 from nmt.bench.cells import (
     BASELINE,
@@ -11,6 +12,7 @@ from nmt.bench.cells import (
     Figures,
     Scale,
     choose_roles,
+    config_of,
     expected,
     foresee,
     plan,
@@ -107,3 +109,14 @@ def test_a_cell_is_foreseen_from_shorter_ones_of_its_own_series() -> None:
 def test_a_scale_out_of_range_is_refused(values: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Scale(**values)  # type: ignore[arg-type]
+
+
+def test_a_variant_may_come_with_settings() -> None:
+    assert config_of("window+window=128+dilation=2") == AttentionConfig(
+        variant="window", window=128, dilation=2
+    )
+    assert choose_roles("local-m+window=3", []) == ["cross"]
+    with pytest.raises(ConfigError, match=r"unknown setting window\+widow=1\.widow; did you mean"):
+        config_of("window+widow=1")
+    with pytest.raises(ConfigError, match=r"needs section\.key=value, not 'attention\.128'"):
+        config_of("window+128")

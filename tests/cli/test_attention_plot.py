@@ -190,7 +190,7 @@ def test_what_gives_no_weights_is_blank_or_refused(nmt: Command, silent: str) ->
     refused = nmt("attention", "plot", silent, *text, "--role", "decoder")
     assert refused.status == 1
     assert re.fullmatch(
-        "nmt: there is nothing to draw: the attention of decoder layer 0 gives no weights, .*\n",
+        "nmt: there is nothing to draw: the attention of decoder layer 0 gives no weights: .*\n",
         refused.err,
     )
     pytest.importorskip("matplotlib")

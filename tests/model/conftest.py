@@ -51,7 +51,7 @@ def make_package(make_model: MakeModel) -> Callable[..., Package]:
 
     def make(attention: dict[str, Any] | None = None, **settings: Any) -> Package:
         sections = build(AttentionSections, attention or {}, "attention")
-        model = {**SMALL, "tie": "none", **settings}
+        model = {**SMALL, **OF_TRANSFORMERS, "tie": "none", **settings}
         sizes = SimpleNamespace(vocab_size=VOCAB), SimpleNamespace(vocab_size=VOCAB - 2)
         segmenters = cast(Segmenters, SimpleNamespace(source=sizes[0], target=sizes[1]))
         table = {"model": model, "attention": to_table(sections)}

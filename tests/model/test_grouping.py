@@ -42,7 +42,7 @@ def in_agreement(model: EncoderDecoder, groups: int) -> None:
             if isinstance(linear, PackedLinear):
                 for packed in (linear.weight.data, linear.bias.data):
                     for part, heads in linear.by_head(packed).items():
-                        if part != "query":
+                        if part in ("key", "value"):
                             grouped = heads.unflatten(0, (groups, -1))
                             grouped.copy_(grouped[:, :1].clone().expand_as(grouped))
 
@@ -120,9 +120,11 @@ def test_what_cannot_be_averaged_is_refused(
 
 
 def test_a_role_without_multi_head_attention_is_refused(make_package: Make) -> None:
-    package = make_package({"encoder": {"heads": ("0", "0")}})
+    package = make_package({"decoder": {"variant": "average"}})
     with pytest.raises(
         ConfigError,
-        match=r"the encoder role .* has no multi-head attention; .* \(--role decoder,cross\)",
+        match=r"the decoder role .* has no multi-head attention; .* \(--role encoder,cross\)",
     ):
-        group_heads(package, 1, ["encoder"])
+        group_heads(package, 1, ["decoder"])
+    grouped = group_heads(package, 1).settings["attention"]
+    assert [grouped[role]["key_value_heads"] for role in ROLES] == [1, 0, 1]

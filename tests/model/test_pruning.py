@@ -9,12 +9,11 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from nmt.attention.config import ROLES
-from nmt.attention.headless import Headless
+from nmt.attention.layout import Layout
 from nmt.errors import ConfigError
 from nmt.model.contract import EncoderDecoder
 from nmt.model.derived import composed
 from nmt.model.directory import Package, count_parameters
-from nmt.model.grouping import group_heads
 from nmt.model.pruning import gated_mechanisms, prune_heads
 
 Make = Callable[..., Package]
@@ -40,7 +39,6 @@ COMPOSITIONS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "sink": ({"normaliser": "sink"}, ROLES),
     "span": ({"pattern": "span", "window": 3, "penalty": 0.1}, SELF),
     "local-p": ({"pattern": "local-p", "window": 3}, CROSS),
-    "mqa": ({"key_value_heads": 1}, ROLES),
     "tied-qk": ({"tied": "query-key"}, ROLES),
     "tied-kv": ({"tied": "key-value"}, ROLES),
     "gated-context": ({"context_gate": True}, ROLES),
@@ -83,14 +81,12 @@ def test_a_pruned_model_says_the_same_and_is_smaller(
 
 def test_without_a_head_only_the_bias_is_left(make_package: Make) -> None:
     package = gated(make_package)
-    mechanism = prune_heads(package).model.mechanisms()["decoder.0.attention"]
-    assert isinstance(mechanism, Headless)
-    assert not mechanism.gives_weights
+    mechanism = composed(prune_heads(package).model)["decoder.0.attention"]
     states = torch.randn(2, 3, 8, dtype=torch.float64)
     bias = composed(package.model)["decoder.0.attention"].output.bias
-    (only,) = mechanism.parameters()
-    assert torch.equal(only, bias)
-    assert torch.equal(mechanism.output(states), bias.expand(2, 3, 8))
+    assert [each.numel() for each in mechanism.parameters() if each.numel()] == [8]
+    layout = Layout(num_queries=3, num_keys=3, causal=True)
+    assert torch.equal(mechanism(states, states, layout).output, bias.expand(2, 3, 8))
 
 
 def test_gates_that_are_all_open_only_vanish(make_package: Make, outputs: Outputs) -> None:
@@ -111,7 +107,7 @@ def test_a_threshold_closes_gates_that_let_little_through(
     lossy = gated_mechanisms(package, value + 0.01)
     assert lossy["decoder.1.attention"].lost.tolist() == pytest.approx([value] * 4)
     pruned = prune_heads(package, value + 0.01)
-    assert all(isinstance(each, Headless) for each in pruned.model.mechanisms().values())
+    assert not any(each.num_heads for each in composed(pruned.model).values())
     close(package.model, {role: ([0, 1, 2, 3],) * 2 for role in ROLES})
     assert_close(outputs(pruned.model), outputs(package.model), rtol=0, atol=1e-12)
 
@@ -126,24 +122,12 @@ def test_a_pruned_model_can_be_gated_and_pruned_again(make_package: Make, output
     assert_close(outputs(pruned.model), outputs(package.model), rtol=0, atol=1e-12)
 
 
-def test_groups_that_lose_as_many_heads_each_stay_groups(
-    make_package: Make, outputs: Outputs
-) -> None:
-    package = make_package({"encoder": {"variant": "gated-heads"}}, num_heads=4)
-    package = group_heads(package, 2, ["encoder"])
-    close(package.model, {"encoder": ([1, 3], [0, 2])})
-    pruned = prune_heads(package)
-    assert_close(outputs(pruned.model), outputs(package.model), rtol=0, atol=1e-12)
-    close(package.model, {"encoder": ([], [1])})
-    with pytest.raises(ConfigError, match=r"closed heads leave groups of 1, 2 in layer 1, but"):
-        prune_heads(package)
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"talking": True}, "encoder.talking = true: a closed head cannot be removed, the others"),
         ({"share": "key-value"}, 'encoder.share = "key-value": a closed head cannot be removed'),
+        ({"key_value_heads": 2}, "encoder.key_value_heads = 2: a closed head .* left uneven"),
         ({"positions": "alibi"}, 'encoder.positions = "alibi": a closed head cannot .* slopes'),
     ],
     ids=str,
@@ -161,15 +145,3 @@ def test_heads_that_others_depend_on_are_not_removed(
 def test_a_model_without_gates_is_refused_with_the_way_to_get_some(make_package: Make) -> None:
     with pytest.raises(ConfigError, match=r"has no gates .*train --from MODEL --attention gat"):
         prune_heads(make_package())
-
-
-def test_heads_that_are_left_must_fit_the_groups(make_package: Make) -> None:
-    with pytest.raises(
-        ConfigError, match=r"key_value_heads = 2 does not divide the 3 heads that .* in layer 1"
-    ):
-        make_package({"encoder": {"key_value_heads": 2, "heads": ("2", "3")}}, num_heads=4)
-
-
-def test_layers_that_share_keep_as_many_heads(make_package: Make) -> None:
-    with pytest.raises(ConfigError, match="layers that share have as many heads"):
-        make_package({"encoder": {"share": "key-value", "heads": ("2", "2")}}, num_heads=4)
