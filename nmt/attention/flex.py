@@ -23,7 +23,8 @@ def flex(
     """Compute what `Composition` defines; compiled on a GPU, a plain definition elsewhere."""
     predicate = predicate_of(layout, query.size(0))
     compiled = query.device.type == "cuda"
-    block_mask = create_block_mask(
+    describe = compiled_description() if compiled else create_block_mask
+    block_mask = describe(
         predicate, query.size(0), None, query.size(2), key.size(2), device=query.device.type
     )
     output: Tensor = (compiled_attention() if compiled else flex_attention)(
@@ -39,6 +40,12 @@ def flex(
 def compiled_attention() -> Any:
     """Compile the kernel once."""
     return torch.compile(flex_attention, dynamic=True)
+
+
+@functools.cache
+def compiled_description() -> Any:
+    """Compile the description of blocks, which would otherwise render all pairs."""
+    return torch.compile(create_block_mask)
 
 
 def predicate_of(layout: Layout, batch_size: int) -> Predicate:
