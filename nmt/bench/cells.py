@@ -133,7 +133,8 @@ def plan(
     Without variants, all that serve a role are measured.
 
     Raises:
-        ConfigError: A role or a variant is unknown, or a variant serves none of the roles.
+        ConfigError: A role or a variant is unknown, a variant serves none of the roles, or there
+            is nothing to measure.
     """
     for role in roles:
         if role not in ROLES:
@@ -145,7 +146,7 @@ def plan(
     for name in names:
         for role in choose_roles(name, roles):
             in_role.setdefault(role, []).append(name)
-    return [
+    cells = [
         Cell(work, role, length, name)
         for work in works
         for role in sorted(in_role, key=ROLES.index)
@@ -153,6 +154,9 @@ def plan(
         for length in sorted(set(lengths))
         for name in dict.fromkeys([BASELINE, *in_role[role]])
     ]
+    if not cells:
+        raise ConfigError("an encoder makes no decoding steps; change --roles or --pass")
+    return cells
 
 
 def foresee(cell: Cell, measured: Measured, scale: Scale) -> str:

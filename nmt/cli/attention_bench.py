@@ -12,7 +12,7 @@ from nmt.bench.cells import LENGTHS, PASS, STEP, Scale
 from nmt.cli.command import NmtCommand, verbosity_options
 from nmt.cli.options import config_options, setting_options
 from nmt.errors import ConfigError
-from nmt.files import atomic_write
+from nmt.files import atomic_write, cannot_write
 from nmt.model.compute import ComputeConfig
 from nmt.settings import Table
 
@@ -99,6 +99,8 @@ def bench(
 
     size = Scale(**scale)
     cells = plan(split(variants), split(roles), whole_numbers(lengths), WORKS[work])
+    if output:
+        make_folder(Path(output))
     measured, machine = run(cells, size, table)
     command = shlex.join(["nmt", *sys.argv[1:]])
     report = Report(measured, size, machine | {"command": command}, fit_from)
@@ -138,12 +140,23 @@ def run(cells: "list[Cell]", scale: Scale, table: Table) -> "tuple[Measured, dic
         return dict(progress), worker.machine
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder, before hours are spent on what could not be written.
+
+    Raises:
+        DataError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
 def save(report: "Report", folder: Path) -> None:
     """Write a folder of tables, and of plots where they can be drawn."""
     from nmt.bench.plot import draw
     from nmt.bench.report import title, written
 
-    folder.mkdir(parents=True, exist_ok=True)
     for form in ("csv", "json"):
         write(folder / f"bench.{form}", written(report, form).encode())
     try:

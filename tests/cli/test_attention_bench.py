@@ -106,8 +106,8 @@ def test_without_matplotlib_one_line_says_so_and_tables_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    save(small_report(), tmp_path / "out")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"bench.csv", "bench.json"}
+    save(small_report(), tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"bench.csv", "bench.json"}
     assert caplog.messages == [
         "nmt: a plot needs matplotlib: pip install 'nmt[plot]'; the tables are complete without it"
     ]
@@ -121,6 +121,8 @@ def test_without_matplotlib_one_line_says_so_and_tables_are_kept(
         (["--variants", "local-m", "--roles", "decoder"], "'local-m' serves cross only, not "),
         (["--lengths", "16,x"], "--lengths must be whole numbers from 1, with commas, not 'x'"),
         (["--repeats", "0"], "--repeats must be at least 1, not 0"),
+        (["--roles", "encoder", "--pass", "step"], "an encoder makes no decoding steps; change "),
+        (["--variants", "window", "--output", __file__], f"cannot write {__file__}: File exists"),
     ],
 )
 def test_a_refusal_is_one_line_and_status_1(
