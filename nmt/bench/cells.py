@@ -48,7 +48,7 @@ class Scale:
     def __post_init__(self) -> None:
         for name in ("model_size", "num_heads", "batch_tokens", "repeats"):
             if getattr(self, name) < 1:
-                flag = f"--{name.replace('_', '-').replace('num-', '')}"
+                flag = f"--{name.replace('_', '-')}"
                 raise ConfigError(f"{flag} must be at least 1, not {getattr(self, name)}")
         if not self.limit_seconds > 0:
             raise ConfigError(f"--limit-seconds must be above 0, not {self.limit_seconds}")
@@ -133,12 +133,9 @@ def plan(
     Without variants, all that serve a role are measured.
 
     Raises:
-        ConfigError: A role or a variant is unknown, a variant serves none of the roles, or there
-            is nothing to measure.
+        ConfigError: A variant is unknown or serves none of the roles, or there is nothing to
+            measure.
     """
-    for role in roles:
-        if role not in ROLES:
-            raise ConfigError(f"--roles knows {', '.join(ROLES)}, not {role!r}")
     names = variants or [
         name for name, known in VARIANTS.items() if not roles or known.roles & {*roles}
     ]
