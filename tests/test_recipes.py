@@ -17,7 +17,7 @@ from nmt.settings import load_table
 from nmt.training.budget import parse_budget
 
 TOP = Path(__file__).parents[1]
-RECIPES = sorted(path.parent for path in TOP.glob("recipes/*/config.toml"))
+SETTINGS_FILES = sorted(TOP.glob("recipes/*/*.toml"))
 DATA = TOP / "data" / "office-help"
 STAGES = ("segment learn", "encode", "train", "translate", "score")
 SETTINGS = {
@@ -34,12 +34,13 @@ needs_make = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
-def test_the_settings_of_a_recipe_load(recipe: Path) -> None:
-    experiment = read_experiment(load_table(recipe / "config.toml"))
-    assert parse_budget(experiment.training.budget)
-    assert (recipe / "README.md").is_file()
-    assert (recipe / "Makefile").is_file()
+@pytest.mark.parametrize("path", SETTINGS_FILES, ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_the_settings_of_a_recipe_load_and_say_how_long_it_trains(path: Path) -> None:
+    table = load_table(path)
+    experiment = read_experiment(table)
+    assert parse_budget(experiment.training.budget) or table["training"]["max_updates"]
+    assert (path.parent / "README.md").is_file()
+    assert (path.parent / "Makefile").is_file()
 
 
 @pytest.fixture(scope="module")
