@@ -90,7 +90,8 @@ def bench(
 
     Of each variant at each length: the time of forward and backward with the most memory at
     once, and the time of a decoding step after as many, with the size of the cache. Growth is
-    fitted as a power of the length. All is for one sentence and one layer, on random states.
+    fitted as a power of the length. All is for one sentence and one layer, on random states,
+    and in fp32 unless --precision says otherwise.
     """
     from nmt.bench.cells import plan
     from nmt.bench.report import Report, written

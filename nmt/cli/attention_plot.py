@@ -71,6 +71,8 @@ def plot(
     from nmt.study.sight import chosen, look
 
     form = form_of(output)
+    if line > 1 and not (is_file(source) or is_file(target or "")):
+        raise ConfigError(f"--line {line}: neither --source nor --target is a file that exists")
     pair = read_line(source, line), None if target is None else read_line(target, line)
     compute = prepare(ComputeConfig(precision="fp32"), training=False)
     sight = chosen(look(load_package(model), pair, compute), roles, layer, head)
@@ -102,11 +104,16 @@ def form_of(output: str) -> str:
     return form
 
 
+def is_file(given: str) -> bool:
+    """Tell whether what is given is where lines stand, standard input included."""
+    return given == "-" or os.path.isfile(given)  # noqa: PTH113 (a text may be no possible name)
+
+
 def read_line(given: str, number: int) -> str:
     """Take a text as it is, or a line of a file or of standard input."""
     from nmt.text.lines import read_lines, shown_path
 
-    if given != "-" and not os.path.isfile(given):  # noqa: PTH113 (a text may be no possible name)
+    if not is_file(given):
         return given
     found = next(islice(read_lines(given), number - 1, None), None)
     if found is None:

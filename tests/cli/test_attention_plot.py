@@ -207,3 +207,9 @@ def test_a_role_that_a_model_does_not_play_is_refused(nmt: Command) -> None:
     assert finished.err == "nmt: --roles encoder: this model attends only as cross\n"
     assert nmt("attention", "plot", "rnn", *text).status == 0
     assert [layer["name"] for layer in data_of()["layers"]] == ["cross 0"]
+
+
+def test_a_line_of_no_file_is_refused(nmt: Any) -> None:
+    finished = nmt("attention", "plot", "run", "--source", "absent.en", "--line", "3")
+    assert finished.status == 1
+    assert finished.err == "nmt: --line 3: neither --source nor --target is a file that exists\n"
