@@ -14,6 +14,7 @@ import numpy as np
 from nmt.attention.config import AttentionSections
 from nmt.bench.flops import flops_per_target_token, product_speed, wait_for
 from nmt.corpus.batches import Batch, Boundaries, make_batch, plan_batches
+from nmt.errors import ConfigError
 from nmt.model.build import build_model
 from nmt.model.compute import Compute
 from nmt.model.config import ModelConfig
@@ -42,6 +43,15 @@ class Work:
     updates: int = 20
     warm_up: int = 3
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("vocab_size", SPECIAL + 1), ("batch_tokens", 1), ("shortest", 1),
+            ("longest", self.shortest), ("updates", 1),
+        ):  # fmt: skip
+            if (value := getattr(self, name)) < least:
+                flag = f"--{name.replace('_', '-')}"
+                raise ConfigError(f"{flag} must be at least {least}, not {value}")
 
 
 @dataclass(frozen=True)

@@ -37,3 +37,16 @@ def test_what_cannot_be_compared_is_refused_at_once(
     assert finished.status == status
     assert message in finished.err
     assert finished.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--updates", "0"], "--updates must be at least 1, not 0"),
+        (["--shortest", "9", "--longest", "3"], "--longest must be at least 9, not 3"),
+        (["--vocab-size", "4"], "--vocab-size must be at least 5, not 4"),
+    ],
+)
+def test_work_out_of_range_is_refused(nmt: Any, arguments: list[str], message: str) -> None:
+    finished = nmt("bench", "train", *arguments)
+    assert (finished.status, finished.out, finished.err) == (1, "", f"nmt: {message}\n")
