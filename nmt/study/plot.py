@@ -1,6 +1,7 @@
 """A picture of a study: BLEU of each entry, with error bars, against the baseline's band."""
 
 import logging
+import math
 from pathlib import Path
 
 from nmt.errors import ConfigError
@@ -37,7 +38,7 @@ def plot(comparison: Comparison, folder: Path) -> None:
     axes.errorbar(
         [row.means["bleu"] or 0.0 for row in rows],
         range(len(rows)),
-        xerr=[row.deviations["bleu"] or 0.0 for row in rows],
+        xerr=[bar(row.deviations["bleu"]) for row in rows],
         fmt="o",
         color="black",
         capsize=3,
@@ -52,3 +53,8 @@ def plot(comparison: Comparison, folder: Path) -> None:
             with atomic_write(folder / f"plot.{form}") as stream:
                 metadata = {"Date": None} if form == "svg" else {}
                 figure.savefig(stream, format=form, dpi=150, metadata=metadata)
+
+
+def bar(deviation: float | None) -> float:
+    """Give the length of an error bar: of one seed alone none, since its error is not known."""
+    return math.nan if deviation is None else deviation

@@ -14,7 +14,7 @@ from nmt.errors import ConfigError
 from nmt.experiment import Experiment
 from nmt.study.cells import Study, open_cells, plan_cells, request_of
 from nmt.study.comparison import Comparison, Row, compare_cells
-from nmt.study.plot import plot
+from nmt.study.plot import bar, plot
 from nmt.study.running import run_cells
 from nmt.study.significance import p_values
 from nmt.study.table import COLUMNS, STYLES, csv_table, json_table, markdown_table, text_table
@@ -155,3 +155,8 @@ def test_without_matplotlib_the_plot_says_how_to_get_it(
     assert str(refused.value) == (
         "no plot: matplotlib is not installed; pip install 'nmt[plot]' and run this again"
     )
+
+
+def test_one_seed_has_no_error_bar() -> None:
+    assert math.isnan(bar(None))
+    assert bar(0.0) == 0.0
