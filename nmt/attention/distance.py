@@ -91,7 +91,9 @@ class BucketedBias(Term):
     ) -> tuple[Tensor, Tensor | None]:
         """Look up each pair's class."""
         classes = bucket(distances(layout, tile), self.table.size(0), self.furthest)
-        bias = F.embedding(classes, self.table.to(query.dtype))  # (B or 1, *L, T, S, H)
+        # Looked up in the table's own type: its gradient is a sum over all pairs, which in
+        # bfloat16 stops growing at 256.
+        bias = F.embedding(classes, self.table).to(query.dtype)  # (B or 1, *L, T, S, H)
         return bias.movedim(-1, 1), None
 
 
@@ -206,8 +208,9 @@ class AdaptiveSpan(Term):
     def spans(self) -> Tensor:
         """Give each head's span in keys, (H,)."""
         if self.training:
-            with torch.no_grad():  # a share outside would get no gradient to come back by
-                self.share.clamp_(0.0, 1.0)
+            # A share outside would get no gradient to come back by. Behind the back of autograd,
+            # since a layer that stands at several places of a stack comes here once for each.
+            self.share.data.clamp_(0.0, 1.0)
         return self.share.clamp(0.0, 1.0) * self.furthest
 
     def reach(self) -> int:
