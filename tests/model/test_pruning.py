@@ -147,7 +147,7 @@ def test_gates_on_what_is_lent_are_removed_only_where_they_are_open(
 ) -> None:
     package = make_package({"cross": {"variant": "gated-heads", "share": "weights"}}, num_heads=4)
     close(package.model, {"cross": ([], [])})
-    with pytest.raises(ConfigError, match='cross.share = "weights": gates that are not quite open'):
+    with pytest.raises(ConfigError, match=r'share = "weights": gates that are not quite open'):
         prune_heads(package)
     for mechanism in composed(package.model).values():
         if mechanism.gates is not None:
