@@ -48,7 +48,7 @@ class Scale:
     def __post_init__(self) -> None:
         for name in ("model_size", "num_heads", "batch_tokens", "repeats"):
             if getattr(self, name) < 1:
-                flag = f"--{name.replace('_', '-').replace('num-', '')}"
+                flag = f"--{name.replace('_', '-')}"
                 raise ConfigError(f"{flag} must be at least 1, not {getattr(self, name)}")
         if not self.limit_seconds > 0:
             raise ConfigError(f"--limit-seconds must be above 0, not {self.limit_seconds}")
@@ -133,11 +133,9 @@ def plan(
     Without variants, all that serve a role are measured.
 
     Raises:
-        ConfigError: A role or a variant is unknown, or a variant serves none of the roles.
+        ConfigError: A variant is unknown or serves none of the roles, or there is nothing to
+            measure.
     """
-    for role in roles:
-        if role not in ROLES:
-            raise ConfigError(f"--roles knows {', '.join(ROLES)}, not {role!r}")
     names = variants or [
         name for name, known in VARIANTS.items() if not roles or known.roles & {*roles}
     ]
@@ -145,7 +143,7 @@ def plan(
     for name in names:
         for role in choose_roles(name, roles):
             in_role.setdefault(role, []).append(name)
-    return [
+    cells = [
         Cell(work, role, length, name)
         for work in works
         for role in sorted(in_role, key=ROLES.index)
@@ -153,6 +151,9 @@ def plan(
         for length in sorted(set(lengths))
         for name in dict.fromkeys([BASELINE, *in_role[role]])
     ]
+    if not cells:
+        raise ConfigError("an encoder makes no decoding steps; change --roles or --pass")
+    return cells
 
 
 def foresee(cell: Cell, measured: Measured, scale: Scale) -> str:

@@ -68,6 +68,7 @@ def seconds(way: Callable[[], object], repeats: int = 3) -> float:
 def measure_contract(model_size: int, num_heads: int, turns: int) -> list[Paired]:
     """Compare training at sentence and at document length, and decoding steps."""
     place = Place(role="decoder", model_size=model_size, num_heads=num_heads)
+    build_attention(place, AttentionConfig(variant="gqa"))  # refused now, or after minutes
     attention = build_attention(place, AttentionConfig())
     assert isinstance(attention, MultiHeadAttention), "the baseline is multi-head"
     results = [trained(attention, batch, length, turns) for batch, length in ((128, 25), (2, 1024))]

@@ -10,9 +10,9 @@ import click
 
 from nmt.bench.cells import LENGTHS, PASS, STEP, Scale
 from nmt.cli.command import NmtCommand, verbosity_options
-from nmt.cli.options import config_options, setting_options
+from nmt.cli.options import config_options, roles_option, setting_options
 from nmt.errors import ConfigError
-from nmt.files import atomic_write
+from nmt.files import atomic_write, cannot_write
 from nmt.model.compute import ComputeConfig
 from nmt.settings import Table
 
@@ -38,9 +38,7 @@ PICTURES = ("svg", "png")
     "--variants", default="", metavar="NAME[+KEY=VALUE...],...",
     help="Those to measure, perhaps with settings of their own; empty: all.",
 )  # fmt: skip
-@click.option(
-    "--roles", default="", help="Roles, with commas; empty: the decoder, else a variant's only one."
-)
+@roles_option("Where to measure; by default the decoder, else a variant's only role.")
 @click.option(
     "--lengths", default=",".join(map(str, LENGTHS)), show_default=True,
     help="Tokens, with commas.",
@@ -61,7 +59,7 @@ PICTURES = ("svg", "png")
     "--repeats", default=Scale.repeats, show_default=True, help="Timed; the median counts."
 )
 @click.option("--model-size", default=Scale.model_size, show_default=True, help="D.")
-@click.option("--heads", "num_heads", default=Scale.num_heads, show_default=True, help="Heads.")
+@click.option("--num-heads", default=Scale.num_heads, show_default=True, help="Heads.")
 @click.option(
     "--batch-tokens", default=Scale.batch_tokens, show_default=True,
     help="Tokens of a batch of sentences below 1,024; longer ones come alone.",
@@ -79,7 +77,7 @@ PICTURES = ("svg", "png")
 @verbosity_options
 def bench(
     variants: str,
-    roles: str,
+    roles: list[str],
     lengths: str,
     work: str,
     fit_from: int,
@@ -92,13 +90,16 @@ def bench(
 
     Of each variant at each length: the time of forward and backward with the most memory at
     once, and the time of a decoding step after as many, with the size of the cache. Growth is
-    fitted as a power of the length. All is for one sentence and one layer, on random states.
+    fitted as a power of the length. All is for one sentence and one layer, on random states,
+    and in fp32 unless --precision says otherwise.
     """
     from nmt.bench.cells import plan
     from nmt.bench.report import Report, written
 
     size = Scale(**scale)
-    cells = plan(split(variants), split(roles), whole_numbers(lengths), WORKS[work])
+    cells = plan(split(variants), roles, whole_numbers(lengths), WORKS[work])
+    if output:
+        make_folder(Path(output))
     measured, machine = run(cells, size, table)
     command = shlex.join(["nmt", *sys.argv[1:]])
     report = Report(measured, size, machine | {"command": command}, fit_from)
@@ -138,12 +139,23 @@ def run(cells: "list[Cell]", scale: Scale, table: Table) -> "tuple[Measured, dic
         return dict(progress), worker.machine
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder, before hours are spent on what could not be written.
+
+    Raises:
+        DataError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
 def save(report: "Report", folder: Path) -> None:
     """Write a folder of tables, and of plots where they can be drawn."""
     from nmt.bench.plot import draw
     from nmt.bench.report import title, written
 
-    folder.mkdir(parents=True, exist_ok=True)
     for form in ("csv", "json"):
         write(folder / f"bench.{form}", written(report, form).encode())
     try:

@@ -7,6 +7,7 @@ import click
 from nmt.attention.config import ROLES
 from nmt.attention.variants import VARIANTS
 from nmt.cli.command import NmtCommand, verbosity_options
+from nmt.cli.options import roles_option
 from nmt.errors import ConfigError
 from nmt.settings import nearest
 
@@ -18,38 +19,35 @@ if TYPE_CHECKING:
     cls=NmtCommand,
     example="""
     nmt attention check window
-    PYTHONPATH=. nmt attention check my_attention:MyAttention --roles decoder,cross
+    nmt attention check my_attention:MyAttention --roles decoder,cross
     """,
 )
 @click.argument("mechanism", metavar="PACKAGE:CLASS|VARIANT")
-@click.option("--roles", metavar="ROLE,...", help="Where to check it; otherwise where it stands.")
+@roles_option("Where to check it; otherwise where it stands.")
 @verbosity_options
 @click.pass_context
-def check(ctx: click.Context, mechanism: str, roles: str | None) -> None:
+def check(ctx: click.Context, mechanism: str, roles: list[str]) -> None:
     """Try out what every mechanism of attention promises, on one of your own or a named one.
 
     Prints a line for each promise; the exit status is 1 when one is not kept. A class is
     imported and run.
     """
     kept = True
-    for case in cases(mechanism, None if roles is None else roles.split(",")):
+    for case in cases(mechanism, roles):
         kept &= report(case)
     ctx.exit(0 if kept else 1)
 
 
-def cases(mechanism: str, roles: list[str] | None) -> "list[Case]":
+def cases(mechanism: str, roles: list[str]) -> "list[Case]":
     """Make a case for each role.
 
     Raises:
-        ConfigError: There is no such mechanism or role, or it does not stand there.
+        ConfigError: There is no such mechanism, or it does not stand there.
     """
     from nmt.attention.build import load_mechanism
     from nmt.attention.config import AttentionConfig
     from nmt.checks.case import Case, known, small
 
-    for role in roles or ():
-        if role not in ROLES:
-            raise ConfigError(f"--roles: no role is called {role!r}; {nearest(role, ROLES)}")
     if ":" in mechanism:
         own = load_mechanism(mechanism, mechanism)
         stands, config = own.roles, AttentionConfig(variant=mechanism)
@@ -57,8 +55,8 @@ def cases(mechanism: str, roles: list[str] | None) -> "list[Case]":
         stands, config = VARIANTS[mechanism].roles, small(mechanism)
     else:
         hint = nearest(mechanism, VARIANTS)
-        raise ConfigError(f"no attention is called {mechanism!r}; {hint}, or PACKAGE:CLASS")
-    for role in roles or ():
+        raise ConfigError(f"no attention is called {mechanism!r}; {hint}")
+    for role in roles:
         if role not in stands:
             raise ConfigError(f"{mechanism} serves {' and '.join(sorted(stands))} only")
     chosen = [role for role in ROLES if role in (roles or stands)]

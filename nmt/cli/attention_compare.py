@@ -6,7 +6,7 @@ import click
 
 from nmt.attention.config import ROLES
 from nmt.cli.command import NmtCommand, verbosity_options
-from nmt.cli.options import config_options, setting_options
+from nmt.cli.options import config_options, roles_option, setting_options
 from nmt.corpus.config import DataConfig
 from nmt.errors import ConfigError, NmtError
 from nmt.model.compute import ComputeConfig
@@ -31,10 +31,9 @@ from nmt.settings import Table, assign
     "--baseline", default="multi-head", show_default=True, metavar="ENTRY",
     help="What the others are compared with: one of them by name, or one more.",
 )  # fmt: skip
-@click.option(
-    "--roles", default=",".join(ROLES), show_default=True,
-    help="Where a variant is put that names no role; of these, where it can stand.",
-)  # fmt: skip
+@roles_option(
+    "Where a variant is put that names no role; of these, where it can stand.", ",".join(ROLES)
+)
 @click.option("--output", type=click.Path(), required=True, help="Study folder to make or go on.")
 @setting_options(DataConfig, "train", "dev_source", "dev_target", "batch_tokens")
 @click.option("--test-source", type=click.Path(), required=True, help="Test set, raw source.")
@@ -77,7 +76,7 @@ from nmt.settings import Table, assign
 def compare(
     variants: tuple[str, ...],
     baseline: str,
-    roles: str,
+    roles: list[str],
     output: str,
     test_source: str,
     test_target: str,
@@ -97,11 +96,11 @@ def compare(
     goes on with what is not finished. Writes table.md, table.csv, plot.svg and plot.png.
     """
     from nmt.study.cells import Study
-    from nmt.study.entries import parse_roles, with_baseline
+    from nmt.study.entries import with_baseline
     from nmt.study.study import run_study
     from nmt.study.table import STYLES
 
-    entries, base = with_baseline(variants, baseline, parse_roles(roles))
+    entries, base = with_baseline(variants, baseline, roles)
     study = Study(
         folder=Path(output), entries=entries, baseline=base,
         table=with_length(table, updates, budget), test=(test_source, test_target), seeds=seeds,

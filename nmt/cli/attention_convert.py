@@ -4,8 +4,8 @@ import logging
 
 import click
 
-from nmt.attention.config import ROLES
 from nmt.cli.command import NmtCommand, verbosity_options
+from nmt.cli.options import roles_option
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
     example="""
     nmt attention convert run grouped --key-value-heads 2
     nmt train --from grouped --train corpus --output tuned
-    nmt attention convert run grouped --key-value-heads 1 --role decoder,cross
+    nmt attention convert run grouped --key-value-heads 1 --roles decoder,cross
     """,
 )
 @click.argument("model", type=click.Path())
@@ -28,15 +28,9 @@ log = logging.getLogger(__name__)
     type=int,
     help="Heads of keys and values to have; 1 is multi-query attention.",
 )
-@click.option(
-    "--role",
-    "roles",
-    default="",
-    metavar="ROLE,...",
-    help="Of encoder, decoder, cross: those to change; all by default.",
-)
+@roles_option("Of encoder, decoder, cross: those to change; all by default.")
 @verbosity_options
-def convert(model: str, output: str, groups: int, roles: str) -> None:
+def convert(model: str, output: str, groups: int, roles: list[str]) -> None:
     """Turn multi-head attention of MODEL into grouped-query attention; write it to OUTPUT.
 
     Each group of heads shares the mean of its projections of keys and values, which makes caches
@@ -49,7 +43,7 @@ def convert(model: str, output: str, groups: int, roles: str) -> None:
     from nmt.model.grouping import group_heads, roles_of
 
     package = load_package(model)
-    named = read_roles(roles) or roles_of(package.model)
+    named = roles or roles_of(package.model)
     grouped = group_heads(package, groups, named)
     with atomic_folder(output) as folder:
         done = {"operation": "convert", "key_value_heads": groups, "roles": ",".join(named)}
@@ -58,12 +52,3 @@ def convert(model: str, output: str, groups: int, roles: str) -> None:
         "%s: %s key/value head%s in %s; train it further with nmt train --from %s",
         output, groups, "s"[: groups != 1], " and ".join(named), output,
     )  # fmt: skip
-
-
-def read_roles(text: str) -> list[str]:
-    """Read roles separated by commas."""
-    roles = [role.strip() for role in text.split(",") if role.strip()]
-    for role in roles:
-        if role not in ROLES:
-            raise click.BadParameter(f"{role!r} is none of {', '.join(ROLES)}", param_hint="--role")
-    return roles

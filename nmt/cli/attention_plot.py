@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nmt.cli.attention_convert import read_roles
 from nmt.cli.command import NmtCommand, verbosity_options
+from nmt.cli.options import roles_option
 from nmt.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ FORMS = ("html", "png", "svg")
     cls=NmtCommand,
     example="""
     nmt attention plot run --source "Click OK to save the changes."
-    nmt attention plot run --source test.en --target test.de --line 3 --role cross --output m.svg
+    nmt attention plot run --source test.en --target test.de --line 3 --roles cross --output m.svg
     """,
 )
 @click.argument("model", type=click.Path())
@@ -43,13 +43,7 @@ FORMS = ("html", "png", "svg")
 @click.option(
     "--line", type=click.IntRange(min=1), default=1, show_default=True, help="Which of a file."
 )
-@click.option(
-    "--role",
-    "roles",
-    default="",
-    metavar="ROLE,...",
-    help="Of encoder, decoder, cross: those to draw; all by default.",
-)
+@roles_option("Of encoder, decoder, cross: those to draw; all by default.")
 @click.option("--layer", type=int, help="Only this layer, from 0.")
 @click.option("--head", type=int, help="Only this head, from 0.")
 @click.option(
@@ -65,7 +59,7 @@ def plot(
     source: str,
     target: str | None,
     line: int,
-    roles: str,
+    roles: list[str],
     layer: int | None,
     head: int | None,
     output: str,
@@ -77,10 +71,11 @@ def plot(
     from nmt.study.sight import chosen, look
 
     form = form_of(output)
-    named = read_roles(roles)
+    if line > 1 and not (is_file(source) or is_file(target or "")):
+        raise ConfigError(f"--line {line}: neither --source nor --target is a file that exists")
     pair = read_line(source, line), None if target is None else read_line(target, line)
     compute = prepare(ComputeConfig(precision="fp32"), training=False)
-    sight = chosen(look(load_package(model), pair, compute), named, layer, head)
+    sight = chosen(look(load_package(model), pair, compute), roles, layer, head)
     drawn = draw(sight, pair, form, head or 0)
     with atomic_write(output) as stream:
         stream.write(drawn)
@@ -109,11 +104,16 @@ def form_of(output: str) -> str:
     return form
 
 
+def is_file(given: str) -> bool:
+    """Tell whether what is given is where lines stand, standard input included."""
+    return given == "-" or os.path.isfile(given)  # noqa: PTH113 (a text may be no possible name)
+
+
 def read_line(given: str, number: int) -> str:
     """Take a text as it is, or a line of a file or of standard input."""
     from nmt.text.lines import read_lines, shown_path
 
-    if given != "-" and not os.path.isfile(given):  # noqa: PTH113 (a text may be no possible name)
+    if not is_file(given):
         return given
     found = next(islice(read_lines(given), number - 1, None), None)
     if found is None:

@@ -67,7 +67,7 @@ def train(
         updates=updates, seed=experiment.compute.seed,
     )  # fmt: skip
     compute = prepare(experiment.compute, training=True)
-    speed = measure_training(experiment.model, work, compute)
+    speed = measure_training(experiment.model, work, compute, experiment.attention)
     if style == "json":
         record = {"preset": experiment.model.preset, **dataclasses.asdict(work)}
         click.echo(json.dumps(record | dataclasses.asdict(speed) | {"share": speed.share}))
@@ -86,8 +86,9 @@ def train(
 )
 @setting_options(ModelConfig, "model_size", "num_heads")
 @click.option(
-    "--turns", default=30, show_default=True, help="Times that either way is measured, by turns."
-)
+    "--turns", type=click.IntRange(2), default=30, show_default=True,
+    help="Times that either way is measured, by turns.",
+)  # fmt: skip
 @setting_options(ComputeConfig, "threads")
 @config_options
 @verbosity_options
@@ -96,16 +97,20 @@ def contract(turns: int, table: Table) -> None:
 
     Multi-head attention through the contract against the same products written out by hand, and
     a decoding step of grouped-query against one of multi-head attention: the median of paired
-    ratios with its quartiles. Below 1 the first way is the faster.
+    ratios with its quartiles. Below 1 the first way is the faster. Always on the processor and
+    in fp32.
     """
     from nmt.bench.contract import measure_contract
     from nmt.experiment import read_experiment
     from nmt.model.compute import prepare
 
     experiment = read_experiment(table)
-    prepare(experiment.compute, training=True)
+    here = dataclasses.replace(experiment.compute, device="cpu", precision="fp32")
+    compute = prepare(here, training=True)
     model = experiment.model
-    for each in measure_contract(model.model_size, model.num_heads, turns):
+    found = measure_contract(model.model_size, model.num_heads, turns)
+    click.echo(f"model size {model.model_size}, {model.num_heads} heads on {described(compute)}")
+    for each in found:
         click.echo(
             f"{each.ratio:5.3f} ({each.low:.3f} to {each.high:.3f})  "
             f"{each.milliseconds:8.3f} ms  {each.name}"

@@ -10,6 +10,7 @@ import click
 
 from nmt import settings
 from nmt.attention.config import ROLES
+from nmt.errors import ConfigError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 MARK = "__"  # joins section and key in a parameter's name; no setting's name holds it
@@ -72,6 +73,29 @@ def config_options(function: Function) -> Function:
         return function(*args, table=table, **kwargs)
 
     return wrapped  # type: ignore[return-value]
+
+
+def roles_option(doc: str, default: str = "") -> Callable[[Function], Function]:
+    """Add --roles, and hand the command a list."""
+    return click.option(
+        "--roles", metavar="ROLE,...", default=default, show_default=bool(default),
+        callback=lambda ctx, option, text: read_roles(text), help=doc,
+    )  # fmt: skip
+
+
+def read_roles(text: str) -> list[str]:
+    """Read roles between commas.
+
+    Raises:
+        ConfigError: There is no such role.
+    """
+    roles = [role.strip() for role in text.split(",") if role.strip()]
+    for role in roles:
+        if role not in ROLES:
+            raise ConfigError(
+                f"--roles: no role is called {role!r}; {settings.nearest(role, ROLES)}"
+            )
+    return roles
 
 
 def attention_options(function: Function) -> Function:

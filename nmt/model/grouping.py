@@ -51,7 +51,7 @@ def refuse_ungroupable(
     if not mechanisms:
         raise ConfigError(
             f"the {role} role of this model has no multi-head attention; only its keys and values "
-            f"can be averaged (--role {','.join(roles_of(model)) or 'none'})"
+            f"can be averaged (--roles {','.join(roles_of(model)) or 'none'})"
         )
     if config.heads:
         raise ConfigError(

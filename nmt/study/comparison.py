@@ -10,7 +10,7 @@ from nmt.attention.config import ROLES
 from nmt.files import read_json
 from nmt.study.cells import Cell, Study
 from nmt.study.entries import Entry
-from nmt.study.pace import PACE
+from nmt.study.pace import pace_of
 from nmt.study.significance import p_values
 from nmt.text.lines import read_lines
 
@@ -68,7 +68,8 @@ def compare_cells(
     study: Study, cells: Sequence[Cell], failed: Mapping[str, str] | None = None
 ) -> Comparison:
     """Put together the results of all cells that are finished."""
-    results = {cell.name: (cell, result_of(cell)) for cell in cells if cell.is_finished()}
+    baseline = next(cell for cell in cells if cell.entry == study.baseline)
+    results = {cell.name: (cell, result_of(cell, baseline)) for cell in cells if cell.is_finished()}
     found = [result for _, result in results.values()]
     chances = chances_of([cell for cell, _ in results.values()], study)
     rows = []
@@ -93,12 +94,10 @@ def compare_cells(
     )
 
 
-def result_of(cell: Cell) -> dict[str, Any]:
-    """Read a cell's result; a pace that was measured alone stands for what was logged."""
+def result_of(cell: Cell, baseline: Cell) -> dict[str, Any]:
+    """Read a cell's result, with its pace where that was measured."""
     result: dict[str, Any] = read_json(cell.result)
-    if (cell.folder / PACE).is_file():
-        result["measures"] |= read_json(cell.folder / PACE)
-    return result
+    return result | {"pace": pace_of(cell.folder, baseline.folder)}
 
 
 def company_of(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -109,8 +108,14 @@ def company_of(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def values_of(found: Sequence[Mapping[str, Any]], entry: Entry, measure: str) -> list[float]:
-    """List a measure of an entry's cells."""
-    values = [each["measures"].get(measure) for each in found if each["entry"] == entry.name]
+    """List a measure of an entry's cells.
+
+    A pace that was measured alone stands for what was logged, of that entry's other seeds as well:
+    the mean of the two would be neither.
+    """
+    own = [each for each in found if each["entry"] == entry.name]
+    alone = [each["pace"][measure] for each in own if measure in each["pace"]]
+    values = alone or [each["measures"].get(measure) for each in own]
     return [value for value in values if value is not None]
 
 

@@ -27,18 +27,6 @@ class Entry:
     settings: tuple[tuple[str, object], ...]
 
 
-def parse_roles(text: str) -> tuple[str, ...]:
-    """Read roles with commas between.
-
-    Raises:
-        ConfigError: There is no such role.
-    """
-    roles = tuple(part.strip() for part in text.split(","))
-    for role in roles:
-        refuse_role(role, "--roles")
-    return roles
-
-
 def refuse_role(role: str, where: str) -> None:
     """Refuse what is no role."""
     if role not in ROLES:

@@ -38,7 +38,7 @@ def heat_maps(sight: Sight, form: str, first_head: int = 0) -> bytes:
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its fonts
     if max(size_of(sight)) * DOTS > MOST_DOTS:
         raise ConfigError(
-            "this would make too large a picture; choose by --role, --layer and --head, or write "
+            "this would make too large a picture; choose by --roles, --layer and --head, or write "
             "--output FILE.html"
         )
     stream = io.BytesIO()

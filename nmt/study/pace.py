@@ -12,9 +12,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from nmt.bench.flops import wait_for
 from nmt.corpus.batches import Batch, Position
 from nmt.experiment import Experiment, read_experiment
-from nmt.files import read_json, write_json
+from nmt.files import read_json, sha256, write_json
 from nmt.launch.workbench import Workbench
 from nmt.model.compute import prepare
 from nmt.model.directory import load_package
@@ -44,8 +45,22 @@ def measure_pace(folder: Path, baseline: Path, turns: int) -> None:
         "sentences_per_second": translating[0],
         "translation_ratio": translating[1],
         "turns": turns,
+        "baseline": identity(baseline),
     }
     write_json(folder / PACE, measures)
+
+
+def pace_of(folder: Path, baseline: Path) -> dict[str, Any]:
+    """Read a cell's pace; empty where it was not measured, or beside another baseline."""
+    if not (folder / PACE).is_file():
+        return {}
+    pace: dict[str, Any] = read_json(folder / PACE)
+    return pace if pace.get("baseline") == identity(baseline) else {}
+
+
+def identity(folder: Path) -> str:
+    """Tell cells apart by what they are made from, which a name alone does not."""
+    return sha256(folder / "request.json")
 
 
 def by_turns(one: Work, two: Work, turns: int) -> tuple[float, float]:
@@ -92,6 +107,7 @@ def updates_of(folder: Path) -> Work:
         while len(batches) <= number:
             batches.extend(batch for batch, _ in islice(stream, 1))
         bench.updater.update([batches[number]], Totals())
+        wait_for(bench.compute.device)  # or the optimizer's work would be timed with the other's
         return batches[number].tokens
 
     return update

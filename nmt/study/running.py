@@ -13,7 +13,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from nmt.errors import Interrupted, NmtError
 from nmt.files import read_json, write_json
 from nmt.study.cells import Cell
-from nmt.study.pace import PACE
+from nmt.study.pace import PACE, pace_of
 from nmt.study.processes import Processes, checked
 from nmt.study.results import gather
 from nmt.training.signals import StopRequest
@@ -87,9 +87,12 @@ def pace_cells(cells: Sequence[Cell], baseline: Cell, steps: Steps, turns: int) 
     Raises:
         Interrupted: By a signal, with everything saved.
     """
-    todo = [cell for cell in cells if cell.is_finished() and not (cell.folder / PACE).is_file()]
+    if not baseline.is_finished():
+        return {}
+    finished = [cell for cell in cells if cell.is_finished()]
+    todo = [cell for cell in finished if not pace_of(cell.folder, baseline.folder)]
     work = Work("pace", lambda cell: steps.pace(cell, baseline, turns), told_pace, len(cells))
-    return run_all(todo, work, steps, 1) if baseline.is_finished() else {}
+    return run_all(todo, work, steps, 1)
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def chosen(sight: Sight, roles: Sequence[str], layer: int | None, head: int | No
     layers = [each for each in sight.layers if each.role in (roles or ROLES)]
     if not layers:
         known = ", ".join(dict.fromkeys(each.role for each in sight.layers))
-        raise ConfigError(f"--role {','.join(roles)}: this model attends only as {known}")
+        raise ConfigError(f"--roles {','.join(roles)}: this model attends only as {known}")
     kept = [each for each in layers if layer in (None, each.layer)]
     if not kept:
         last = max(each.layer for each in layers)

@@ -55,7 +55,6 @@ def test_a_variant_stands_in_the_decoder_or_in_its_only_role() -> None:
     ("variant", "roles", "message"),
     [
         ("windw", [], r"no attention is called 'windw'; did you mean 'window'\?"),
-        ("window", ["target"], r"--roles knows encoder, decoder, cross, not 'target'"),
         ("average", ["encoder", "cross"], r"'average' serves decoder only, not encoder or cross; "),
     ],
 )
@@ -102,7 +101,7 @@ def test_a_cell_is_foreseen_from_shorter_ones_of_its_own_series() -> None:
     ("values", "message"),
     [
         ({"repeats": 0}, "--repeats must be at least 1, not 0"),
-        ({"num_heads": 0}, "--heads must be at least 1, not 0"),
+        ({"num_heads": 0}, "--num-heads must be at least 1, not 0"),
         ({"limit_seconds": 0.0}, r"--limit-seconds must be above 0, not 0\.0"),
     ],
 )

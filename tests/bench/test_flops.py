@@ -1,10 +1,12 @@
 """Operations are counted as a model's weights say, and speeds are what their parts say."""
 
+from typing import Any
+
 import pytest
 import torch
 
-from nmt.attention.config import AttentionSections
-from nmt.bench import flops
+from nmt.attention.config import AttentionConfig, AttentionSections
+from nmt.bench import flops, training
 from nmt.bench.flops import flops_per_target_token
 from nmt.bench.training import Work, measure_training, synthetic_batches
 from nmt.model.build import build_model
@@ -76,3 +78,17 @@ def test_figures_agree_with_each_other(
     assert speed.slowest <= speed.tokens_per_second <= speed.fastest
     assert speed.share == speed.model_flops / speed.product_flops
     assert 0 < speed.fill <= 1
+
+
+def test_what_is_timed_attends_as_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[AttentionSections] = []
+
+    def noted(model: ModelConfig, attention: AttentionSections, *sizes: int) -> Any:
+        made.append(attention)
+        return build_model(model, attention, *sizes)
+
+    monkeypatch.setattr(flops, "PRODUCT_SIZE", 32)
+    monkeypatch.setattr(training, "build_model", noted)
+    sections = AttentionSections(cross=AttentionConfig(variant="additive"))
+    measure_training(SMALL, WORK, Compute(torch.device("cpu"), torch.float32), sections)
+    assert made == [sections]

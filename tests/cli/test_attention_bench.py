@@ -17,7 +17,7 @@ from nmt.errors import ConfigError
 
 Command = Callable[..., Any]
 TINY = (
-    "attention", "bench", "--lengths", "32,16", "--model-size", "16", "--heads", "2",
+    "attention", "bench", "--lengths", "32,16", "--model-size", "16", "--num-heads", "2",
     "--batch-tokens", "32", "--repeats", "1", "--device", "cpu", "--threads", "1",
 )  # fmt: skip
 MACHINE = {
@@ -106,8 +106,8 @@ def test_without_matplotlib_one_line_says_so_and_tables_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    save(small_report(), tmp_path / "out")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"bench.csv", "bench.json"}
+    save(small_report(), tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"bench.csv", "bench.json"}
     assert caplog.messages == [
         "nmt: a plot needs matplotlib: pip install 'nmt[plot]'; the tables are complete without it"
     ]
@@ -117,10 +117,12 @@ def test_without_matplotlib_one_line_says_so_and_tables_are_kept(
     ("arguments", "message"),
     [
         (["--variants", "windw"], "no attention is called 'windw'; did you mean 'window'?"),
-        (["--roles", "target"], "--roles knows encoder, decoder, cross, not 'target'"),
+        (["--roles", "target"], "--roles: no role is called 'target'; known here"),
         (["--variants", "local-m", "--roles", "decoder"], "'local-m' serves cross only, not "),
         (["--lengths", "16,x"], "--lengths must be whole numbers from 1, with commas, not 'x'"),
         (["--repeats", "0"], "--repeats must be at least 1, not 0"),
+        (["--roles", "encoder", "--pass", "step"], "an encoder makes no decoding steps; change "),
+        (["--variants", "window", "--output", __file__], f"cannot write {__file__}: File exists"),
     ],
 )
 def test_a_refusal_is_one_line_and_status_1(

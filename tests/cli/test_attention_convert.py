@@ -36,7 +36,7 @@ def test_a_converted_model_translates_and_trains_further(
 def test_a_converted_model_says_what_it_was_made_from(
     nmt: Command, here: Path, trained: Path
 ) -> None:
-    command = ("--key-value-heads", "1", "--role", "decoder,cross", "--quiet")
+    command = ("--key-value-heads", "1", "--roles", "decoder,cross", "--quiet")
     assert nmt("attention", "convert", str(trained), "grouped", *command).err == ""
     metadata = read_json("grouped/metadata.json")
     parent = load_package(trained).metadata
@@ -58,11 +58,11 @@ def test_a_converted_model_says_what_it_was_made_from(
     assert [attention[role]["key_value_heads"] for role in attention] == [0, 1, 1]
 
 
-def test_an_unknown_role_is_a_usage_error(nmt: Command, trained: Path) -> None:
-    command = ("--key-value-heads", "1", "--role", "cros")
+def test_an_unknown_role_is_refused(nmt: Command, trained: Path) -> None:
+    command = ("--key-value-heads", "1", "--roles", "cros")
     finished = nmt("attention", "convert", str(trained), "out", *command)
-    assert finished.status == 2
-    assert "'cros' is none of encoder, decoder, cross" in finished.err
+    assert (finished.status, finished.out) == (1, "")
+    assert finished.err == "nmt: --roles: no role is called 'cros'; did you mean 'cross'?\n"
 
 
 @pytest.mark.parametrize("heads", ["2", "3"])

@@ -103,8 +103,8 @@ def test_markup_in_a_text_stays_text(plot: Command) -> None:
 @pytest.mark.parametrize(
     ("arguments", "layers", "heads"),
     [
-        (["--role", "cross"], ["cross 0"], ["0", "1"]),
-        (["--role", "encoder,decoder", "--head", "1"], ["encoder 0", "decoder 0"], ["1"]),
+        (["--roles", "cross"], ["cross 0"], ["0", "1"]),
+        (["--roles", "encoder,decoder", "--head", "1"], ["encoder 0", "decoder 0"], ["1"]),
         (["--layer", "0", "--head", "0"], ["encoder 0", "decoder 0", "cross 0"], ["0"]),
     ],
 )
@@ -187,7 +187,7 @@ def test_what_gives_no_weights_is_blank_or_refused(nmt: Command, silent: str) ->
     assert finished.status == 0
     assert finished.err == "decoder layer 0 gives no weights and stays blank\nattention.html\n"
     assert [len(layer["heads"]) for layer in data_of()["layers"]] == [1, 0, 2]
-    refused = nmt("attention", "plot", silent, *text, "--role", "decoder")
+    refused = nmt("attention", "plot", silent, *text, "--roles", "decoder")
     assert refused.status == 1
     assert re.fullmatch(
         "nmt: there is nothing to draw: the attention of decoder layer 0 gives no weights: .*\n",
@@ -203,7 +203,13 @@ def test_a_role_that_a_model_does_not_play_is_refused(nmt: Command) -> None:
     command = ("train", "--config", "rnn.toml", "--output", "rnn", "--max-updates", "1")
     assert nmt(*command).status == 0
     text = ("--source", "ab", "--target", "mn")
-    finished = nmt("attention", "plot", "rnn", *text, "--role", "encoder")
-    assert finished.err == "nmt: --role encoder: this model attends only as cross\n"
+    finished = nmt("attention", "plot", "rnn", *text, "--roles", "encoder")
+    assert finished.err == "nmt: --roles encoder: this model attends only as cross\n"
     assert nmt("attention", "plot", "rnn", *text).status == 0
     assert [layer["name"] for layer in data_of()["layers"]] == ["cross 0"]
+
+
+def test_a_line_of_no_file_is_refused(nmt: Any) -> None:
+    finished = nmt("attention", "plot", "run", "--source", "absent.en", "--line", "3")
+    assert finished.status == 1
+    assert finished.err == "nmt: --line 3: neither --source nor --target is a file that exists\n"

@@ -123,7 +123,7 @@ def test_a_role_without_multi_head_attention_is_refused(make_package: Make) -> N
     package = make_package({"decoder": {"variant": "average"}})
     with pytest.raises(
         ConfigError,
-        match=r"the decoder role .* has no multi-head attention; .* \(--role encoder,cross\)",
+        match=r"the decoder role .* has no multi-head attention; .* \(--roles encoder,cross\)",
     ):
         group_heads(package, 1, ["decoder"])
     grouped = group_heads(package, 1).settings["attention"]

@@ -11,6 +11,7 @@ from nmt.files import write_json
 from nmt.settings import load_table
 from nmt.study.cells import Cell, Study
 from nmt.study.entries import with_baseline
+from nmt.study.pace import identity
 from nmt.study.running import Steps
 from nmt.text.lines import read_lines, write_lines
 
@@ -61,7 +62,7 @@ class Known:
         measures = {"tokens_per_second": 2 * speed, "sentences_per_second": 7.0}
         ratio = speed / self.speeds[baseline.entry.name]
         measures |= {"training_ratio": ratio, "translation_ratio": 1.0, "turns": turns}
-        write_json(cell.folder / "pace.json", measures)
+        write_json(cell.folder / "pace.json", measures | {"baseline": identity(baseline.folder)})
 
     def train(self, cell: Cell) -> None:
         self.done.append(("train", cell.name))

@@ -205,6 +205,29 @@ def test_paces_are_measured_once_beside_the_baseline(make_study: MakeStudy, know
     assert [row.means["tokens_per_second"] for row in first.rows] == [2000.0, 3000.0]
 
 
+def test_another_baseline_has_paces_of_its_own(make_study: MakeStudy, known: Any) -> None:
+    run_study(make_study(turns=4), known.steps())
+    known.done.clear()
+    study = make_study(turns=4, baseline="narrow")
+    rows = run_study(study, known.steps()).rows
+    assert [each for each in known.done if each[0] == "pace"] == [
+        ("pace", "multi-head-seed1"),
+        ("pace", "narrow-seed1"),
+    ]
+    assert [row.means["training_ratio"] for row in rows] == [pytest.approx(2 / 3), 1.0]
+    rows = run_study(make_study(), known.steps()).rows
+    assert [row.means["training_ratio"] for row in rows] == [None, None]
+
+
+def test_a_pace_is_not_averaged_with_what_other_seeds_logged(
+    make_study: MakeStudy, known: Any
+) -> None:
+    base, _ = run_study(make_study(turns=4, baseline_seeds=3), known.steps()).rows
+    assert base.seeds == (1, 2, 3)
+    assert base.means["tokens_per_second"] == 2000.0
+    assert base.means["sentences_per_second"] == 7.0
+
+
 def test_works_by_turns_see_the_same_and_each_is_first_in_turn() -> None:
     calls: list[tuple[str, int]] = []
 
