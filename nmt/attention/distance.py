@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nmt.attention.entmax import exactly
 from nmt.attention.layout import Layout, Tile
 
 
@@ -63,7 +64,7 @@ class Alibi(Term):
     def __init__(self, num_heads: int) -> None:
         super().__init__()
         slopes = torch.tensor([2.0 ** (-8.0 * (head + 1) / num_heads) for head in range(num_heads)])
-        self.register_buffer("slopes", slopes)  # saved: pruning leaves those of some heads
+        self.register_buffer("slopes", slopes, persistent=False)
 
     def forward(
         self, query: Tensor, layout: Layout, tile: Tile | None
@@ -91,7 +92,9 @@ class BucketedBias(Term):
     ) -> tuple[Tensor, Tensor | None]:
         """Look up each pair's class."""
         classes = bucket(distances(layout, tile), self.table.size(0), self.furthest)
-        bias = F.embedding(classes, self.table.to(query.dtype))  # (B or 1, *L, T, S, H)
+        # Looked up in the table's own type: its gradient is a sum over all pairs, which in
+        # bfloat16 stops growing at 256.
+        bias = F.embedding(classes, self.table).to(query.dtype)  # (B or 1, *L, T, S, H)
         return bias.movedim(-1, 1), None
 
 
@@ -126,15 +129,15 @@ class ShawRelative(Term):
     ) -> tuple[Tensor, Tensor | None]:
         """Score each query against the keys of all distances, then pick each pair's."""
         scaled = query * query.size(-1) ** -0.5
-        scores = scaled @ self.keys.to(query.dtype).mT  # (B, H, *L, T, 2 c + 1)
+        scores = exactly(scaled @ self.keys.to(query.dtype).mT)  # (B, H, *L, T, 2 c + 1)
         return scores.gather(-1, self._index(layout, tile, scores)), None
 
     def of_values(self, weights: Tensor, layout: Layout, tile: Tile | None) -> Tensor:
         """Sum the weights of each distance, then weight its value."""
-        size = self.values.size(0)
-        sums = weights.new_zeros((*weights.shape[:-1], size))
-        sums = sums.scatter_add(-1, self._index(layout, tile, weights), weights)
-        return sums @ self.values.to(weights.dtype)
+        exact = exactly(weights)  # far keys all add to one sum, as their gradients do
+        sums = exact.new_zeros((*weights.shape[:-1], self.values.size(0)))
+        sums = sums.scatter_add(-1, self._index(layout, tile, weights), exact)
+        return sums.to(weights.dtype) @ self.values.to(weights.dtype)
 
     def _index(self, layout: Layout, tile: Tile | None, like: Tensor) -> Tensor:
         index = distances(layout, tile).clamp(-self.furthest, self.furthest) + self.furthest
@@ -206,8 +209,9 @@ class AdaptiveSpan(Term):
     def spans(self) -> Tensor:
         """Give each head's span in keys, (H,)."""
         if self.training:
-            with torch.no_grad():  # a share outside would get no gradient to come back by
-                self.share.clamp_(0.0, 1.0)
+            # A share outside would get no gradient to come back by. Behind the back of autograd,
+            # since a layer that stands at several places of a stack comes here once for each.
+            self.share.data.clamp_(0.0, 1.0)
         return self.share.clamp(0.0, 1.0) * self.furthest
 
     def reach(self) -> int:

@@ -70,12 +70,13 @@ def choose(can: Abilities, request: Request) -> Choice:
         return Choice("dense", "other layers use its weights")
     if request.is_step:
         return choose_for_step(can, request)
-    if request.forced == "flex" and request.device != "cuda":
+    if why := unfit(request):
         other = choose(can, replace(request, forced="auto"))
-        return Choice(other.kernel, f"flex attention needs cuda; {other.reason}")
+        return Choice(other.kernel, f"{why}; {other.reason}")
     if request.forced != "auto":
         return Choice(request.forced, "asked for by name")
-    if can.has_band and request.num_keys > max(BAND_PAYS_FROM * (can.reach or 0), 256):
+    is_long = request.num_keys > max(BAND_PAYS_FROM * (can.reach or 0), 256)
+    if can.has_band and is_long and request.num_queries > 1:
         if request.device == "cuda" and not can.unfused and not request.dropout:
             return Choice("flex", "skips the blocks outside the band on cuda")
         return Choice("banded", "the band is a small part of all pairs")
@@ -83,6 +84,15 @@ def choose(can: Abilities, request: Request) -> Choice:
     if reason:
         return choose_unfused(reason, request)
     return choose_fused(request)
+
+
+def unfit(request: Request) -> str:
+    """Say why the kernel asked for by name cannot serve a request; nothing where it can."""
+    if request.forced == "flex" and request.device != "cuda":
+        return "flex attention needs cuda"
+    if request.forced == "banded" and request.num_queries == 1:
+        return "one query makes no band"
+    return ""
 
 
 def choose_for_step(can: Abilities, request: Request) -> Choice:

@@ -56,6 +56,7 @@ def gated_mechanisms(package: Package, closed_below: float = 0.0) -> dict[str, G
             kept = ((values > 0) & (values >= closed_below)).nonzero().squeeze(-1)
             found[name] = Gated(mechanism, values, kept)
             refuse_dependent(mechanism, kept)
+            refuse_lent(mechanism, values)
     if not found:
         raise ConfigError(
             "this model has no gates that could be closed; give it some and train further: nmt "
@@ -120,6 +121,16 @@ def refuse_dependent(mechanism: MultiHeadAttention, kept: Tensor) -> None:
             raise ConfigError(
                 f"attention.{role}.{setting}: a closed head cannot be removed, {reason}"
             )
+
+
+def refuse_lent(mechanism: MultiHeadAttention, values: Tensor) -> None:
+    """Refuse gates that are half open on what other layers project by matrices of their own."""
+    config, place = mechanism.config, mechanism.place
+    if config.share == "weights" and place.is_cross and bool((values < 1).any()):
+        raise ConfigError(
+            f'attention.{place.role}.share = "weights": gates that are not quite open cannot be '
+            "removed, other layers use what they let through"
+        )
 
 
 def pruned_weights(

@@ -26,8 +26,8 @@ def make_optimizer(model: EncoderDecoder, config: TrainingConfig) -> Optimizer:
     apart = {id(each) for each in regulators}
     weights = [each for each in model.parameters() if id(each) not in apart]
     groups: list[dict[str, Any]] = [
-        {"params": [each for each in weights if each.dim() > 1]},
-        {"params": [each for each in weights if each.dim() <= 1], "weight_decay": 0.0},
+        {"params": [each for each in weights if is_matrix(each)]},
+        {"params": [each for each in weights if not is_matrix(each)], "weight_decay": 0.0},
     ]
     if regulators:
         faster = {SPEED: config.regulator_speed, "weight_decay": 0.0}
@@ -37,6 +37,11 @@ def make_optimizer(model: EncoderDecoder, config: TrainingConfig) -> Optimizer:
         return Adam(groups, config.learning_rate, betas, eps=1e-9, fused=True)
     decay = config.weight_decay
     return AdamW(groups, config.learning_rate, betas, eps=1e-9, weight_decay=decay, fused=True)
+
+
+def is_matrix(weight: Tensor) -> bool:
+    """Tell matrices from biases and scales, also of those that are one number for each head."""
+    return weight.squeeze().dim() > 1
 
 
 def optimizer_tensors(model: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:

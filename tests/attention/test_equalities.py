@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from nmt.attention.caches import FixedKeyValues, GrowingKeyValues
+from nmt.attention.distance import BucketedBias, ShawRelative
+from nmt.attention.layout import Layout
 from tests.attention.composing import (
     HEADS,
     ROLES,
@@ -98,6 +100,25 @@ def test_tables_of_zeros_are_no_positions(role: str, positions: str) -> None:
     for weight in relative.composition.term.parameters():
         weight.data.normal_()
     differ(plain, relative)
+
+
+def test_the_gradient_of_a_bucket_counts_all_of_its_pairs_in_bfloat16() -> None:
+    term = BucketedBias(1, buckets=4, furthest=2)
+    query = torch.zeros(1, 1, 40, K, dtype=torch.bfloat16)
+    bias, _ = term(query, Layout(num_queries=40, num_keys=40), None)
+    bias.sum().backward()
+    assert term.table.grad is not None
+    assert term.table.grad.sum() == 40 * 40
+    assert term.table.grad.max() > 256  # where a sum of ones in bfloat16 stops
+
+
+def test_shaw_keeps_the_type_of_values_and_scores_in_float32() -> None:
+    term = ShawRelative(K, furthest=1)
+    query = torch.zeros(1, 1, 40, K, dtype=torch.bfloat16)
+    layout = Layout(num_queries=40, num_keys=40)
+    assert term(query, layout, None)[0].dtype == torch.float32
+    weights = torch.full((1, 1, 40, 40), 1 / 40, dtype=torch.bfloat16)
+    assert term.of_values(weights, layout, None).dtype == torch.bfloat16
 
 
 def test_shaw_is_the_formula_of_the_paper() -> None:

@@ -221,6 +221,8 @@ ODD, LENDS = Abilities(unfused="odd"), Abilities(shares_weights=True)
         (WINDOW, LONG, "banded"),
         (WINDOW, replace(LONG, device="cuda"), "flex"),
         (WINDOW, replace(LONG, device="cuda", dropout=0.1), "banded"),
+        (WINDOW, replace(LONG, num_queries=1), "fused"),
+        (WINDOW, replace(LONG, num_queries=1, forced="banded"), "fused"),
         (WINDOW, replace(LONG, is_step=True), "fused"),
         (WINDOW, replace(LONG, is_step=True, forced="banded"), "fused"),
         (WINDOW, replace(LONG, is_step=True, forced="dense"), "dense"),

@@ -219,6 +219,14 @@ def test_spans_stay_between_nothing_and_the_furthest(start: float) -> None:
     assert torch.equal(term.share.data, torch.full((HEADS,), inside).double())
 
 
+def test_a_span_at_two_places_of_a_stack_gets_the_gradient_of_both() -> None:
+    attention = made(pattern="span", window=3, span_ramp=2).train()
+    states, layout = given(6)
+    once = attention(states, states, layout).output
+    attention(once, once, layout).output.square().sum().backward()
+    assert attention.composition.term.share.grad.any()
+
+
 def test_the_gradient_pushes_spans_down_where_attention_is_local() -> None:
     span = made("encoder", pattern="span", window=6, span_ramp=6)
     term = span.composition.term

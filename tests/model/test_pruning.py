@@ -142,6 +142,19 @@ def test_heads_that_others_depend_on_are_not_removed(
     assert_close(outputs(prune_heads(package).model), outputs(package.model), rtol=0, atol=1e-12)
 
 
+def test_gates_on_what_is_lent_are_removed_only_where_they_are_open(
+    make_package: Make, outputs: Outputs
+) -> None:
+    package = make_package({"cross": {"variant": "gated-heads", "share": "weights"}}, num_heads=4)
+    close(package.model, {"cross": ([], [])})
+    with pytest.raises(ConfigError, match=r'share = "weights": gates that are not quite open'):
+        prune_heads(package)
+    for mechanism in composed(package.model).values():
+        if mechanism.gates is not None:
+            mechanism.gates.logit.data.fill_(OPEN)
+    assert_close(outputs(prune_heads(package).model), outputs(package.model), rtol=0, atol=1e-12)
+
+
 def test_a_model_without_gates_is_refused_with_the_way_to_get_some(make_package: Make) -> None:
     with pytest.raises(ConfigError, match=r"has no gates .*train --from MODEL --attention gat"):
         prune_heads(make_package())

@@ -112,6 +112,17 @@ def test_steps_are_a_full_pass_with_every_attention(
     check_search(make(cross(variant=variant), feeding=feeding), source, 2)
 
 
+@pytest.mark.parametrize("kernel", ["auto", "banded"])
+def test_a_window_moves_along_a_long_source(make: MakeModel, kernel: str) -> None:
+    source, target = torch.randint(9, (1, 300)), torch.randint(9, (1, 3))
+    states = []
+    for each in (kernel, "dense"):
+        model = make(cross(variant="local-m", window=4, kernel=each))
+        memory = model.encode(source, torch.tensor([300]))
+        states.append(model.decode(memory, target, torch.tensor([3])))
+    close(*states)
+
+
 @pytest.mark.parametrize("feeding", DECODERS)
 @torch.inference_mode()
 def test_sentences_within_a_line_are_told_apart_in_steps_as_in_a_full_pass(

@@ -11,6 +11,7 @@ from nmt.errors import CheckpointError
 from nmt.model.contract import EncoderDecoder
 from nmt.training.config import TrainingConfig
 from nmt.training.optimizer import (
+    is_matrix,
     make_optimizer,
     optimizer_tensors,
     restore_optimizer,
@@ -60,6 +61,15 @@ def test_steps_are_those_of_torch(make_model: MakeModel, kind: str) -> None:
         for reference in references:
             reference.step()
     assert_same_weights(ours, theirs, 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((3, 2), True), ((4, 3, 2), True), ((4, 1, 3), True), ((3,), False), ((4, 1, 1), False)],
+    ids=str,
+)
+def test_a_number_for_each_head_is_no_matrix(shape: tuple[int, ...], expected: bool) -> None:
+    assert is_matrix(torch.zeros(shape)) == expected
 
 
 @pytest.mark.parametrize("kind", ["adam", "adamw"])
