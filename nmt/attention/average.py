@@ -94,7 +94,8 @@ def mean_by_matrix(memory: Tensor, layout: Layout) -> Tensor:
     visible = layout.visible()
     if visible is not None:
         seen = seen * visible[:, 0]  # (B or 1, T, S)
-    return seen / seen.sum(-1, keepdim=True).clamp(min=1.0) @ exact
+    with torch.autocast(memory.device.type, enabled=False):
+        return seen / seen.sum(-1, keepdim=True).clamp(min=1.0) @ exact
 
 
 def mean_by_sum(memory: Tensor, layout: Layout) -> Tensor:

@@ -1,5 +1,6 @@
 """Average attention: a matrix of shares, a cumulative sum and a running sum say the same."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -190,3 +191,9 @@ def test_there_are_no_weights_and_the_choice_gives_its_reason() -> None:
     assert attention.choose(forced) == Choice("dense", "asked for by name")
     step = replace(forced, is_step=True)
     assert attention.choose(step) == Choice("chunked", "a step only adds to a sum")
+
+
+@pytest.mark.parametrize("mean", [mean_by_matrix, mean_by_sum])
+def test_means_keep_float32_under_autocast(mean: Callable[[Tensor, Layout], Tensor]) -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        assert mean(states(2, 7, 8).float(), CAUSAL).dtype == torch.float32
