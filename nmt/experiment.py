@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
-from nmt.attention.config import AttentionSections
+from nmt.attention.config import AttentionSections, refuse_undone
 from nmt.corpus.config import DataConfig, EncodeConfig
 from nmt.model.compute import ComputeConfig
 from nmt.model.config import ModelConfig, refuse_unfit_attention, with_preset
@@ -42,6 +42,9 @@ def read_experiment(table: Mapping[str, Any]) -> Experiment:
     """
     model = table.get("model", {})
     resolved = {"model": with_preset(model)} if isinstance(model, Mapping) else {}
+    attention = table.get("attention")
+    if isinstance(attention, Mapping):
+        refuse_undone(attention)
     experiment = build(Experiment, {**table, **resolved})
     refuse_unfit_attention(experiment.model, experiment.attention)
     return experiment

@@ -6,11 +6,13 @@ is a named starting point; every choice beside it can be set apart.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from nmt.attention.refusals import refuse
+from nmt.attention.refusals import refuse, toml
 from nmt.attention.variants import VARIANTS
+from nmt.errors import ConfigError
 from nmt.settings import setting
 
 ROLES = ("encoder", "decoder", "cross")
@@ -105,6 +107,30 @@ class AttentionConfig:
         for name, value in (variant.settings if variant else {}).items():
             if getattr(self, name) == usual[name]:
                 object.__setattr__(self, name, value)  # frozen from here on
+
+
+def refuse_undone(table: Mapping[str, Any]) -> None:
+    """Refuse what is written out as by default where the variant sets something else.
+
+    A setting at its default is the variant's; that it was written out would be lost.
+
+    Args:
+        table: The [attention] table, by role.
+
+    Raises:
+        ConfigError: Naming both settings.
+    """
+    usual = {each.name: each.default for each in dataclasses.fields(AttentionConfig)}
+    for role, section in table.items():
+        name = section.get("variant") if isinstance(section, Mapping) else None
+        variant = VARIANTS.get(name) if isinstance(name, str) else None
+        for key, value in (variant.settings if variant else {}).items():
+            if key in section and section[key] == usual[key] != value:
+                raise ConfigError(
+                    f"attention.{role}.{key} = {toml(section[key])} contradicts "
+                    f"attention.{role}.variant = {toml(name)}, which sets {toml(value)}; leave it "
+                    "out, or name another variant"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,6 +63,8 @@ CONFLICTS = (
              "a span fades out as a factor of softmax's weights"),
     Conflict("pattern", ("span",), "positions", ("bucketed", "shaw", "alibi"),
              "only one of them can change the scores by distance"),
+    Conflict("pattern", ("span",), "talking", (True,),
+             "heads of a shorter span would mix into those of a longer one"),
     Conflict("pattern", ("span",), "share", ("key-value",),
              "the layer that lends forgets what the longer span of another would see"),
     Conflict("pattern", ("local-p",), "share", ("weights",), "its centre depends on the query"),

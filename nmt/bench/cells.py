@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from nmt.attention.config import ROLES, AttentionConfig
+from nmt.attention.config import ROLES, AttentionConfig, refuse_undone
 from nmt.attention.refusals import refuse
 from nmt.attention.variants import VARIANTS
 from nmt.errors import ConfigError
@@ -100,6 +100,7 @@ def config_of(variant: str) -> AttentionConfig:
     for each in settings:
         key, value = parse_assignment(f"attention.{each}")
         table[key.removeprefix("attention.")] = value
+    refuse_undone({"decoder": table})
     return build(AttentionConfig, table, variant)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from nmt.bench.cells import Cell, Figures, Measured, Scale, foresee
 from nmt.errors import ConfigError
-from nmt.model.compute import ComputeConfig
+from nmt.model.compute import ComputeConfig, processor
 
 START_SECONDS = 300.0  # for importing torch on a busy machine
 MEMORY = ("not enough memory", "out of memory")
@@ -134,7 +134,7 @@ def describe_machine(device: Any, dtype: str) -> dict[str, Any]:
 
     import nmt
 
-    name = platform.machine()
+    name = processor()
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     return {

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import platform
 from typing import TYPE_CHECKING
 
 import click
@@ -121,7 +120,9 @@ def described(compute: "Compute") -> str:
     """Name the machine, the type and the threads."""
     import torch
 
-    name = platform.machine()
+    from nmt.model.compute import processor
+
+    name = processor()
     if compute.device.type == "cuda":
         name = torch.cuda.get_device_name(compute.device)
     precision = str(compute.dtype).removeprefix("torch.")

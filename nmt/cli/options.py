@@ -10,6 +10,7 @@ import click
 
 from nmt import settings
 from nmt.attention.config import ROLES
+from nmt.attention.variants import VARIANTS
 from nmt.errors import ConfigError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -99,7 +100,7 @@ def read_roles(text: str) -> list[str]:
 
 
 def attention_options(function: Function) -> Function:
-    """Add --attention for all roles, and a flag for each role, which wins over it."""
+    """Add --attention for where it can stand, and a flag for each role, which wins over it."""
     for role in reversed(ROLES):
         function = click.option(
             f"--{role}-attention",
@@ -107,12 +108,20 @@ def attention_options(function: Function) -> Function:
             help=f"Attention in the role {role!r}.",
         )(function)
 
-    @click.option("--attention", "everywhere", help="Attention in every role.")
+    @click.option("--attention", "everywhere", help="Attention in every role where it can stand.")
     @functools.wraps(function)
     def wrapped(*args: Any, everywhere: str | None, **kwargs: Any) -> Any:
-        for role in ROLES if everywhere else ():
+        is_recurrent = kwargs.get(f"model{MARK}arch") == "rnn"
+        for role in places(everywhere, is_recurrent) if everywhere else ():
             name = f"attention{MARK}{role}{MARK}variant"
             kwargs[name] = kwargs[name] or everywhere
         return function(*args, **kwargs)
 
     return wrapped  # type: ignore[return-value]
+
+
+def places(variant: str, is_recurrent: bool) -> list[str]:
+    """List the roles in which a variant can stand; a recurrent model has one that attends."""
+    known = VARIANTS.get(variant)
+    roles = [role for role in ROLES if known is None or role in known.roles]
+    return [role for role in roles if role == "cross"] or ["cross"] if is_recurrent else roles

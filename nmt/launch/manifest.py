@@ -11,6 +11,7 @@ from nmt.corpus.encoded import EncodedCorpus
 from nmt.errors import CheckpointError, DataError
 from nmt.experiment import Experiment
 from nmt.files import refuse_foreign, sha256
+from nmt.model.compute import processor
 from nmt.model.directory import WEIGHTS, resolve
 from nmt.settings import to_table
 from nmt.training.run import Run
@@ -33,7 +34,7 @@ def make_manifest(experiment: Experiment, parent: Path | None) -> dict[str, Any]
         "nmt": nmt.__version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {threads} threads",
+        "machine": f"{processor()}, {threads} threads",
     }
 
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import ctypes
+import platform
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from nmt.errors import ConfigError
@@ -70,6 +72,15 @@ def prepare(config: ComputeConfig, *, training: bool) -> Compute:
     fast = config.precision == "auto" and training and has_fast_bf16(device)
     wanted = config.precision == "bf16" or fast
     return Compute(device, torch.bfloat16 if wanted else torch.float32)
+
+
+def processor() -> str:
+    """Name the processor as the system does, as far as it tells."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def keep_freed_memory() -> None:

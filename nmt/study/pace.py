@@ -25,7 +25,7 @@ from nmt.training.update import Totals
 from nmt.translate import Translator
 
 WARM_UP = 2
-TRANSLATED_LINES = 200  # of the test set, from its start
+TRANSLATED_LINES = 100  # of the test set, from its start
 PACE = "pace.json"
 
 Work = Callable[[int], float]  # does turn number n, and gives what was done: tokens or lines
@@ -38,7 +38,7 @@ def measure_pace(folder: Path, baseline: Path, turns: int) -> None:
         NmtError: A model or the data cannot be read.
     """
     training = by_turns(updates_of(folder), updates_of(baseline), turns)
-    translating = by_turns(translation_of(folder), translation_of(baseline), max(1, turns // 4))
+    translating = by_turns(translation_of(folder), translation_of(baseline), max(1, turns // 2))
     measures = {
         "tokens_per_second": training[0],
         "training_ratio": training[1],

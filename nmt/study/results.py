@@ -1,7 +1,6 @@
 """The result of a cell: everything that was measured, by name."""
 
 import json
-import platform
 import statistics
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import torch
 
 import nmt
 from nmt.files import read_json
+from nmt.model.compute import processor
 from nmt.model.directory import read_metadata, resolve
 from nmt.study.cells import Cell
 from nmt.training.run import Run
@@ -37,7 +37,7 @@ def gather(cell: Cell) -> dict[str, Any]:
         "threads": cell.experiment.compute.threads,
         "nmt": nmt.__version__,
         "torch": torch.__version__,
-        "machine": platform.machine(),
+        "machine": processor(),
     }
 
 

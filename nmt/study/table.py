@@ -9,6 +9,7 @@ from dataclasses import asdict
 from nmt.attention.config import ROLES
 from nmt.study.comparison import MEASURES, WITH_DEVIATION, Comparison, Row
 from nmt.study.evaluation import WARM_UP_LINES, WEIGHED_PAIRS
+from nmt.study.pace import TRANSLATED_LINES
 from nmt.study.significance import SAMPLES
 from nmt.study.weights import SUPPORT_FROM
 
@@ -135,12 +136,14 @@ def notes(comparison: Comparison) -> list[str]:
         f"BLEU, chrF: of the test set, mean ± sample deviation over seeds; {signatures}",
         f"p: of the difference in BLEU from {baseline}, by sacreBLEU's paired bootstrap "
         f"resampling ({SAMPLES} samples), one for each seed against the baseline of that seed; 1 "
-        "where there is no difference at all",
+        "where there is no difference at all; it knows of the sampling of test lines alone, not of "
+        "seeds, and of twenty equal entries one is below 0.05 by chance",
         "a seed: all variants see the same batches in the same order; first weights and dropout "
         "are drawn from that seed too, but in other shapes they are other numbers",
         "tokens/s, sentences/s: target tokens a second in training, without validation, and test "
         "lines a second in translating, loading left out",
-        f"training, translating: their ratio to those of {baseline}, the median of turns "
+        f"training, translating: their ratio to those of {baseline}, the median of turns (half as "
+        f"many of translations, {TRANSLATED_LINES} lines each) "
         f"in one process, alone ({NOTHING}: not measured; speeds are then those of the log, "
         f"{company['jobs']} cells at a time, and of the test set after {WARM_UP_LINES} lines)",
         f"machine: {company['machine']}, {company['threads']} threads a cell, "

@@ -9,6 +9,8 @@ from nmt.attention.config import ROLES, AttentionConfig, AttentionSections
 from nmt.attention.refusals import CONFLICTS, IN_ROLE, LEAST, NEEDS, Conflict, refuse, toml
 from nmt.attention.variants import COMPOSED, VARIANTS
 from nmt.errors import ConfigError
+from nmt.experiment import read_experiment
+from nmt.settings import to_table
 
 FIELDS = {field.name: field for field in dataclasses.fields(AttentionConfig)}
 ENOUGH: dict[str, Any] = {  # a value of a setting that needs another to mean anything
@@ -226,3 +228,17 @@ def test_sections_refuse_for_their_role() -> None:
     with pytest.raises(ConfigError, match=r'attention\.cross\.positions = "alibi": source and'):
         AttentionSections(cross=AttentionConfig(positions="alibi"))
     AttentionSections(encoder=AttentionConfig(positions="alibi"))
+
+
+def test_a_default_that_is_written_out_against_the_variant_is_refused() -> None:
+    table = {"decoder": {"variant": "dilated", "window": 64}}
+    message = (
+        r'attention\.decoder\.window = 64 contradicts attention\.decoder\.variant = "dilated", '
+        "which sets 32"
+    )
+    with pytest.raises(ConfigError, match=message):
+        read_experiment({"attention": table})
+    for kept in ({"window": 32}, {"window": 16}, {}):
+        read_experiment({"attention": {"decoder": {"variant": "dilated", **kept}}})
+    resolved = to_table(read_experiment({"attention": {"cross": {"variant": "local-m"}}}))
+    assert to_table(read_experiment(resolved)) == resolved
