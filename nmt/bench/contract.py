@@ -84,13 +84,16 @@ def trained(attention: MultiHeadAttention, batch: int, length: int, turns: int) 
     def through() -> None:
         attention(states, states, layout).output.sum().backward()
 
+    visible = layout.visible()  # once for all layers, so outside the clock
+    assert visible is not None, "a decoder hides the future"
+
     def direct() -> None:
-        by_hand(attention, states).sum().backward()
+        by_hand(attention, states, visible).sum().backward()
 
     return paired(f"training, {batch} x {length}", through, direct, turns)
 
 
-def by_hand(attention: MultiHeadAttention, states: Tensor) -> Tensor:
+def by_hand(attention: MultiHeadAttention, states: Tensor, visible: Tensor) -> Tensor:
     """Compute causal multi-head self-attention without any contract."""
     packed, size = attention.query_key_value, states.size(1)
     made = F.linear(states, packed.weight, packed.bias)
@@ -99,7 +102,6 @@ def by_hand(attention: MultiHeadAttention, states: Tensor) -> Tensor:
     if size >= FUSED_BACKWARD_PAYS_FROM:
         context = F.scaled_dot_product_attention(query, key, value, is_causal=True)
     else:
-        visible = torch.ones(size, size, dtype=torch.bool).tril()
         scores = (query * query.size(-1) ** -0.5) @ key.mT
         weights = torch.where(visible, scores, -1e9).softmax(-1) * visible
         context = weights @ value
