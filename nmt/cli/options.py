@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 import click
 
 from nmt import settings
-from nmt.attention.config import ROLES
+from nmt.attention.config import ROLES, AttentionConfig
 from nmt.attention.variants import VARIANTS
 from nmt.errors import ConfigError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+KERNELS = AttentionConfig.__dataclass_fields__["kernel"].metadata["choices"]
 MARK = "__"  # joins section and key in a parameter's name; no setting's name holds it
 
 
@@ -109,8 +110,13 @@ def attention_options(function: Function) -> Function:
         )(function)
 
     @click.option("--attention", "everywhere", help="Attention in every role where it can stand.")
+    @click.option(
+        "--attention-kernel", "kernel", type=click.Choice(KERNELS),
+        help="Code that computes attention in every role; dense is the definition.",
+    )  # fmt: skip
     @functools.wraps(function)
-    def wrapped(*args: Any, everywhere: str | None, **kwargs: Any) -> Any:
+    def wrapped(*args: Any, everywhere: str | None, kernel: str | None, **kwargs: Any) -> Any:
+        kwargs |= {f"attention{MARK}{role}{MARK}kernel": kernel for role in ROLES}
         is_recurrent = kwargs.get(f"model{MARK}arch") == "rnn"
         for role in places(everywhere, is_recurrent) if everywhere else ():
             name = f"attention{MARK}{role}{MARK}variant"

@@ -257,3 +257,9 @@ def test_processes_stopped_at_many_moments_are_resumed_exactly(
         for number in (signal.SIGKILL, signal.SIGTERM):
             start_and_stop(update, number)
             assert contents_after_resume(nmt, contents) == expected, (update, number.name)
+
+
+def test_one_flag_forces_a_kernel_everywhere(nmt: Command) -> None:
+    assert nmt(*CONFIG, "--attention-kernel", "dense").status == 0
+    attention = load_table("run/config.toml")["attention"]
+    assert [attention[role]["kernel"] for role in ROLES] == ["dense"] * 3
