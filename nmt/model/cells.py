@@ -57,8 +57,10 @@ class LstmCell(Cell):
         gates = entering + self.recurrent(output)  # (N, 4 D)
         size = output.size(-1)
         enter, forget, reveal = gates[:, : 3 * size].sigmoid().chunk(3, dim=-1)
-        memory = torch.addcmul(forget * memory, enter, gates[:, 3 * size :].tanh())
-        return reveal * memory.tanh(), memory
+        # A sum over all positions, so in at least float32 whatever the products run in.
+        exact = torch.promote_types(memory.dtype, torch.float32)
+        memory = forget * memory.to(exact) + enter * gates[:, 3 * size :].tanh()
+        return (reveal * memory.tanh()).to(gates.dtype), memory
 
 
 class GruCell(Cell):

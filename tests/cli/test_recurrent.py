@@ -82,7 +82,7 @@ def test_a_run_without_an_interruption_is_a_run_with_one(
     ("options", "message"),
     [
         (
-            ("--arch", "rnn", "--attention", "linear"),
+            ("--arch", "rnn", "--encoder-attention", "linear"),
             "attention.encoder.variant = 'linear', but model.arch = 'rnn' has no self-attention; "
             "set it in attention.cross alone",
         ),

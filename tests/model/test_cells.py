@@ -60,3 +60,12 @@ def test_forget_gates_start_open() -> None:
     assert bias[SIZE : 2 * SIZE].tolist() == [1.0] * SIZE
     assert not bias[:SIZE].any()
     assert not bias[2 * SIZE :].any()
+
+
+def test_what_a_memory_sums_up_is_kept_in_float32() -> None:
+    torch.manual_seed(3)
+    cell = LstmCell(4)
+    parts = torch.zeros(2, 4, dtype=torch.bfloat16), torch.zeros(2, 4, dtype=torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        output, memory = cell(torch.randn(2, 16).bfloat16(), parts)
+    assert (output.dtype, memory.dtype) == (torch.bfloat16, torch.float32)
