@@ -32,9 +32,8 @@ def fused(
         is_causal=is_plainly_causal(layout),
         scale=composition.score.scale,
     )
-    if visible is None:
-        return output
-    return output.masked_fill(~visible.any(-1, keepdim=True), 0.0)  # kernels differ on such rows
+    blind = None if visible is None else layout.blind()
+    return output if blind is None else output.masked_fill(blind, 0.0)
 
 
 def is_plainly_causal(layout: Layout) -> bool:
@@ -55,7 +54,6 @@ def in_groups(
         visible = visible.repeat(1, 1, size if visible.size(2) > 1 else 1, 1)
     scale = composition.score.scale
     output = F.scaled_dot_product_attention(folded, key, value, attn_mask=visible, scale=scale)
-    if visible is not None:
-        output = output.masked_fill(~visible.any(-1, keepdim=True), 0.0)
     apart: Tensor = output.unflatten(2, (size, length))
-    return apart.flatten(1, 2)
+    context, blind = apart.flatten(1, 2), layout.blind()
+    return context if blind is None else context.masked_fill(blind, 0.0)

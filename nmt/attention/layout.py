@@ -122,11 +122,27 @@ class Layout:
         """
         return self._visible if tile is None else self._render(tile)
 
+    def blind(self) -> Tensor | None:
+        """Tell which queries see nothing, (B or 1, 1, T, 1); None where each sees something.
+
+        Kernels differ on such queries, and most layouts have none. It is found out once for all
+        layers; on a GPU, where looking would wait, there may always be some.
+        """
+        return self._blind
+
     def positions(self, tile: Tile | None = None) -> tuple[Tensor, Tensor]:
         """Give the positions of queries and keys, (B or 1, *L, T) and (B or 1, *L, S)."""
         if tile is not None:
             return tile.queries + self.offset, tile.keys
         return self._positions
+
+    @functools.cached_property
+    def _blind(self) -> Tensor | None:
+        visible = self.visible()
+        if visible is None:
+            return None
+        blind = ~visible.any(-1, keepdim=True)
+        return None if self.device.type == "cpu" and not bool(blind.any()) else blind
 
     @functools.cached_property
     def _by_pattern(self) -> dict[Pattern, "Layout"]:
