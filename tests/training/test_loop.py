@@ -6,6 +6,7 @@ import os
 import random
 import resource
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -313,12 +314,17 @@ def test_a_gradient_that_is_no_number_leaves_the_last_checkpoint(
     assert contents(tmp_path / "run") == contents(tmp_path / "steady")
 
 
-@pytest.fixture
+@contextmanager
 def file_limit() -> Iterator[Callable[[int], None]]:
-    """Let the system refuse to write files beyond a size, as a full disk does."""
+    """Let the system refuse to write files beyond a size, as a full disk does.
+
+    It ends inside the test: a log of the tests themselves is a file of this process too.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize(
@@ -327,19 +333,14 @@ def file_limit() -> Iterator[Callable[[int], None]]:
 def test_a_disk_that_is_full_is_one_clear_error_and_leaves_the_last_checkpoint(
     experiment: Make,
     folder: Path,
-    file_limit: Callable[[int], None],
     monkeypatch: pytest.MonkeyPatch,
     size: int,
     refused: str,
 ) -> None:
     prune = Trainer._prune
-
-    def fill_disk(trainer: Trainer) -> None:
-        prune(trainer)
-        file_limit(size)
-
-    monkeypatch.setattr(Trainer, "_prune", fill_disk)
-    with pytest.raises(DataError, match=rf"^cannot write .*{refused}: [^\n]*File too large"):
+    expected = pytest.raises(DataError, match=rf"^cannot write .*{refused}: [^\n]*File too large")
+    with file_limit() as limit, expected:
+        monkeypatch.setattr(Trainer, "_prune", lambda trainer: (prune(trainer), limit(size)))
         start(experiment(), folder)
     assert checkpoints(folder) == [pointed(folder, "last")] == ["update-2"]
     load_package(folder)
