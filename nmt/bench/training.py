@@ -21,6 +21,7 @@ from nmt.model.config import ModelConfig
 from nmt.training.config import TrainingConfig
 from nmt.training.optimizer import make_optimizer, set_rate
 from nmt.training.update import Totals, Updater
+from nmt.training.update import make_updater as of_config
 
 NUM_PAIRS = 20_000
 ENDS = Boundaries(source_end=2, target_start=1, target_end=2)
@@ -122,7 +123,7 @@ def make_updater(
     network = built.to(compute.device).train()
     optimizer = make_optimizer(network, config)
     set_rate(optimizer, 1e-4)
-    return Updater(network, optimizer, compute, config.label_smoothing, config.clip_norm)
+    return of_config(network, optimizer, compute, config)
 
 
 def time_update(updater: Updater, batch: Batch) -> float:

@@ -25,6 +25,7 @@ from nmt.model.directory import (
     resolve,
     weights_of,
 )
+from nmt.model.recompute import set_recompute
 from nmt.scoring.metrics import Score
 from nmt.settings import to_table
 from nmt.training.budget import parse_budget
@@ -32,7 +33,7 @@ from nmt.training.checkpoint import Progress, load_state
 from nmt.training.loop import Materials, Trainer
 from nmt.training.optimizer import make_optimizer
 from nmt.training.run import Run
-from nmt.training.update import Updater, held_out_loss
+from nmt.training.update import Updater, held_out_loss, make_updater
 from nmt.validation import Validator
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,8 @@ class Workbench:
         model = make_model(experiment, segmenters).to(compute.device)
         config = experiment.training
         optimizer = make_optimizer(model, config)
-        updater = Updater(model, optimizer, compute, config.label_smoothing, config.clip_norm)
+        set_recompute(model, config.recompute)
+        updater = make_updater(model, optimizer, compute, config)
         pairs = read_dev(experiment)
         validator = None
         if pairs:

@@ -16,7 +16,7 @@ from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
 from nmt.training.config import TrainingConfig
 from nmt.training.optimizer import make_optimizer, set_rate
-from nmt.training.update import Totals, Updater
+from nmt.training.update import Totals, Updater, make_updater
 
 UNITS = {"h": 3600, "m": 60, "s": 1}
 BUDGET = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
@@ -60,7 +60,7 @@ def probe(
     twin = copy.deepcopy(model).train()
     optimizer = make_optimizer(twin, config)
     set_rate(optimizer, 1e-5)
-    updater = Updater(twin, optimizer, compute, config.label_smoothing, config.clip_norm)
+    updater = make_updater(twin, optimizer, compute, config)
     batches = (batch for batch, _ in stream.from_position(Position()))
 
     def take() -> list[Batch]:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from nmt.training.config import TrainingConfig
 
+
 @dataclass(frozen=True)
 class LossSums:
     """Sums over target tokens.

@@ -4,7 +4,7 @@ B sentences, T target length.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -15,7 +15,9 @@ from nmt.corpus.batches import Batch
 from nmt.errors import NmtError
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
+from nmt.training.config import TrainingConfig
 from nmt.training.loss import LossSums, smoothed_loss
+from nmt.training.room import give_back, halves
 
 
 @dataclass
@@ -37,9 +39,25 @@ class Totals:
         self.correct += float(sums.correct)
         self.tokens += sums.tokens
 
+    def merge(self, other: "Totals") -> None:
+        """Add other sums."""
+        for each in fields(self):
+            total = getattr(self, each.name) + getattr(other, each.name)
+            setattr(self, each.name, total)
 
-def batch_loss(model: EncoderDecoder, batch: Batch, smoothing: float, compute: Compute) -> LossSums:
-    """Sum the loss of a batch; padding takes no part, not even in the output projection."""
+
+def batch_loss(
+    model: EncoderDecoder,
+    batch: Batch,
+    smoothing: float,
+    compute: Compute,
+    chunk: int = TrainingConfig.loss_chunk,
+) -> LossSums:
+    """Sum the loss of a batch; padding takes no part, not even in the output projection.
+
+    Args:
+        chunk: Scores of words that exist at once; 0 for all.
+    """
     device = compute.device
     source, source_lengths = on(batch.source, device), on(batch.source_lengths, device)
     target, target_lengths = on(batch.target, device), on(batch.target_lengths, device)
@@ -48,7 +66,8 @@ def batch_loss(model: EncoderDecoder, batch: Batch, smoothing: float, compute: C
         states = model.decode(memory, target[:, :-1], target_lengths)  # (B, T, D)
     real = torch.arange(states.size(1), device=device) < target_lengths.unsqueeze(-1)  # (B, T)
     working = states.to(compute.dtype)
-    return smoothed_loss(working[real], model.output_weight(), target[:, 1:][real], smoothing)
+    predicted = target[:, 1:][real]
+    return smoothed_loss(working[real], model.output_weight(), predicted, smoothing, chunk)
 
 
 def on(array: object, device: torch.device) -> Tensor:
@@ -65,6 +84,7 @@ class Updater:
     compute: Compute
     label_smoothing: float
     clip_norm: float
+    loss_chunk: int = TrainingConfig.loss_chunk
 
     def update(self, batches: Sequence[Batch], totals: Totals) -> None:
         """Move the weights by the mean loss over the target tokens of all batches.
@@ -72,15 +92,7 @@ class Updater:
         Raises:
             NmtError: The gradient is not a number; the weights are as they were.
         """
-        tokens = sum(batch.tokens for batch in batches)
-        for batch in batches:
-            sums = batch_loss(self.model, batch, self.label_smoothing, self.compute)
-            loss = sums.loss / tokens
-            penalty = self.model.penalty()
-            if penalty is not None:
-                loss = loss + penalty / len(batches)
-            loss.backward()
-            totals.add(sums)
+        totals.merge(self._gradients(batches))
         limit = self.clip_norm or torch.inf
         norm = float(clip_grad_norm_(self.model.parameters(), limit))
         if not torch.isfinite(torch.tensor(norm)):
@@ -92,6 +104,52 @@ class Updater:
         self.optimizer.zero_grad()
         totals.updates += 1
         totals.gradient += norm
+
+    def _gradients(self, batches: Sequence[Batch]) -> Totals:
+        """Make the gradients of the mean loss; a batch that has no room is cut in two.
+
+        What failed has left parts of its gradients with those of the batches before, so all
+        begins again: the same update, from smaller batches.
+
+        Raises:
+            ConfigError: A single pair has no room.
+        """
+        parts, done, totals = list(batches), 0, Totals()
+        tokens = sum(batch.tokens for batch in batches)
+        while done < len(parts):
+            if self._backward(parts[done], tokens, len(parts), totals):
+                done += 1
+                continue
+            self.optimizer.zero_grad()
+            give_back(self.compute)
+            parts[done : done + 1] = halves(parts[done])
+            done, totals = 0, Totals()
+        return totals
+
+    def _backward(self, batch: Batch, tokens: int, count: int, totals: Totals) -> bool:
+        """Add the gradients of one of `count` batches; tell whether there was room for it."""
+        try:
+            sums = batch_loss(
+                self.model, batch, self.label_smoothing, self.compute, self.loss_chunk
+            )
+            loss = sums.loss / tokens
+            penalty = self.model.penalty()
+            if penalty is not None:
+                loss = loss + penalty / count
+            loss.backward()
+        except torch.OutOfMemoryError:
+            return False
+        totals.add(sums)
+        return True
+
+
+def make_updater(
+    model: EncoderDecoder, optimizer: Optimizer, compute: Compute, config: TrainingConfig
+) -> Updater:
+    """Update as settings say."""
+    return Updater(
+        model, optimizer, compute, config.label_smoothing, config.clip_norm, config.loss_chunk
+    )
 
 
 @torch.inference_mode()
