@@ -4,7 +4,7 @@ B sentences, T target length.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -39,11 +39,10 @@ class Totals:
         self.correct += float(sums.correct)
         self.tokens += sums.tokens
 
-    def merge(self, other: "Totals") -> None:
-        """Add other sums."""
-        for each in fields(self):
-            total = getattr(self, each.name) + getattr(other, each.name)
-            setattr(self, each.name, total)
+    def include(self, other: "Totals") -> None:
+        """Add other totals."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
 
 
 def batch_loss(
@@ -92,7 +91,7 @@ class Updater:
         Raises:
             NmtError: The gradient is not a number; the weights are as they were.
         """
-        totals.merge(self._gradients(batches))
+        totals.include(self._gradients(batches))
         limit = self.clip_norm or torch.inf
         norm = float(clip_grad_norm_(self.model.parameters(), limit))
         if not torch.isfinite(torch.tensor(norm)):
@@ -114,33 +113,36 @@ class Updater:
         Raises:
             ConfigError: A single pair has no room.
         """
-        parts, done, totals = list(batches), 0, Totals()
+        parts, done, own = list(batches), 0, Totals()
         tokens = sum(batch.tokens for batch in batches)
         while done < len(parts):
-            if self._backward(parts[done], tokens, len(parts), totals):
+            sums = self._with_room(parts[done], tokens, len(parts))
+            if sums is not None:
+                own.add(sums)
                 done += 1
                 continue
             self.optimizer.zero_grad()
             give_back(self.compute)
             parts[done : done + 1] = halves(parts[done])
-            done, totals = 0, Totals()
-        return totals
+            done, own = 0, Totals()
+        return own
 
-    def _backward(self, batch: Batch, tokens: int, count: int, totals: Totals) -> bool:
-        """Add the gradients of one of `count` batches; tell whether there was room for it."""
+    def _with_room(self, batch: Batch, tokens: int, parts: int) -> LossSums | None:
+        """Add a batch's gradient; None if memory ended: what it held is free again by then."""
         try:
-            sums = batch_loss(
-                self.model, batch, self.label_smoothing, self.compute, self.loss_chunk
-            )
-            loss = sums.loss / tokens
-            penalty = self.model.penalty()
-            if penalty is not None:
-                loss = loss + penalty / count
-            loss.backward()
+            return self.add_gradient(batch, tokens, parts)
         except torch.OutOfMemoryError:
-            return False
-        totals.add(sums)
-        return True
+            return None
+
+    def add_gradient(self, batch: Batch, tokens: int, parts: int) -> LossSums:
+        """Add the share that a batch has in an update of so many target tokens and batches."""
+        sums = batch_loss(self.model, batch, self.label_smoothing, self.compute, self.loss_chunk)
+        loss = sums.loss / tokens
+        penalty = self.model.penalty()
+        if penalty is not None:
+            loss = loss + penalty / parts
+        loss.backward()
+        return sums
 
 
 def make_updater(
