@@ -32,7 +32,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bench": BELOW_CLI,
     "checks": BELOW_CLI,
     "study": BELOW_CLI | {"bench"},
-    "cli": BELOW_CLI | {"cli", "bench", "checks", "study"},
+    "plan": BELOW_CLI | {"bench"},
+    "cli": BELOW_CLI | {"cli", "bench", "checks", "plan", "study"},
     "__init__": set(),
     "__main__": {"cli"},
 }

@@ -55,6 +55,7 @@ def probe(
     config: TrainingConfig,
     compute: Compute,
     validate: Callable[[EncoderDecoder], object],
+    updates: int = PROBES,
 ) -> Speed:
     """Time some updates and one validation, on a copy; nothing of the training changes."""
     twin = copy.deepcopy(model).train()
@@ -69,7 +70,7 @@ def probe(
     with torch.random.fork_rng():
         for _ in range(WARM_UP):
             updater.update(take(), Totals())
-        update = typical_seconds(updater, [take() for _ in range(PROBES)])
+        update = typical_seconds(updater, [take() for _ in range(updates)])
         start = time.monotonic()
         validate(twin.eval())
     return Speed(update, time.monotonic() - start)
