@@ -1,21 +1,19 @@
-"""The worst batch of an epoch, and the largest batches that a memory has room for."""
+"""The worst batch of an epoch, and the largest batches that a memory has room for.
 
-from collections.abc import Callable, Mapping
+B sentences, S source length, T target length.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from nmt.corpus.batches import BatchStream, Shape
+from nmt.corpus.store import Array
 from nmt.errors import ConfigError
 from nmt.plan.probes import Probes
 
-# What the memory of a batch grows with: states of either side, and pairs of positions.
-LOADS: tuple[Callable[[Shape], int], ...] = (
-    lambda batch: batch.pairs * (batch.source + batch.target),
-    lambda batch: batch.pairs * batch.source,
-    lambda batch: batch.pairs * batch.target,
-    lambda batch: batch.pairs * batch.source**2,
-    lambda batch: batch.pairs * batch.target**2,
-    lambda batch: batch.pairs * batch.source * batch.target,
-)
+MOST_LOOKS = 4  # at batches that are worst by what is known of others
 CLOSE = 0.97  # share of the memory from which on batches are large enough
 ROUNDS, GROWTH = 12, 8  # of the search for them, and how much larger each may be
 
@@ -34,13 +32,34 @@ class Peak:
 
 
 def worst_batch(stream: BatchStream, probes: Probes) -> Peak:
-    """Predict what the worst batch of the first epoch takes: one that is largest in some way."""
+    """Predict what the worst batch of the first epoch takes.
+
+    Batches of long sentences take more for each token, but hold fewer tokens: what lies between
+    is told from the extremes, and looked at until the worst of all is one that is known.
+    """
     plan = stream.plan(0)
     shapes = [stream.shape(numbers) for numbers in plan]
-    places = range(len(plan))
-    largest = {max(places, key=lambda place: load(shapes[place])) for load in LOADS}
-    peaks = [Peak(shapes[n], probes.peak(stream.batch(plan[n]))) for n in sorted(largest)]
-    return max(peaks, key=lambda peak: peak.update_bytes)
+    loads = np.array([load(shape) for shape in shapes], float)  # (batches, 3)
+    known: dict[int, int] = {}
+    looks = dict.fromkeys(int(place) for place in loads.argmax(axis=0))
+    for _ in range(MOST_LOOKS):
+        known |= {n: probes.peak(stream.batch(plan[n])) for n in looks if n not in known}
+        looks = {int(estimated(loads, known).argmax()): None}
+    worst = max(known, key=lambda place: known[place])
+    return Peak(shapes[worst], known[worst])
+
+
+def load(batch: Shape) -> tuple[int, int, int]:
+    """Give what memory grows with: states of either side, and pairs of positions."""
+    source, target = batch.pairs * batch.source, batch.pairs * batch.target
+    return source, target, source * batch.target
+
+
+def estimated(loads: Array, known: Mapping[int, int]) -> Array:
+    """Estimate the peaks of all batches from those that are known, (batches,)."""
+    weights = np.linalg.lstsq(loads[list(known)], np.array(list(known.values()), float), None)[0]
+    estimates: Array = loads @ weights
+    return estimates
 
 
 def fit(stream: BatchStream, probes: Probes, room: int, start: int) -> int:
