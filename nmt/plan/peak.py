@@ -63,7 +63,10 @@ def estimated(loads: Array, known: Mapping[int, int]) -> Array:
 
 
 def fit(stream: BatchStream, probes: Probes, room: int, start: int) -> int:
-    """Find the largest data.batch_tokens whose worst batch has room, to some hundredths.
+    """Find the data.batch_tokens whose worst batch fills the memory, but for some hundredths.
+
+    A little more has no room. Much more might again, where the last batches of a small corpus
+    happen to be nearly empty; that is not looked for.
 
     Args:
         room: Bytes that an update may take.
