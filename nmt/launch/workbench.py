@@ -31,9 +31,8 @@ from nmt.settings import to_table
 from nmt.training.budget import parse_budget
 from nmt.training.checkpoint import Progress, load_state
 from nmt.training.loop import Materials, Trainer
-from nmt.training.optimizer import make_optimizer
 from nmt.training.run import Run
-from nmt.training.update import Updater, held_out_loss, make_updater
+from nmt.training.update import Updater, held_out_loss
 from nmt.validation import Validator
 
 log = logging.getLogger(__name__)
@@ -75,9 +74,8 @@ class Workbench:
         stream.plan(0)
         model = make_model(experiment, segmenters).to(compute.device)
         config = experiment.training
-        optimizer = make_optimizer(model, config)
         set_recompute(model, config.recompute)
-        updater = make_updater(model, optimizer, compute, config)
+        updater = Updater.make(model, config, compute)
         pairs = read_dev(experiment)
         validator = None
         if pairs:

@@ -15,8 +15,8 @@ from nmt.errors import ConfigError
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
 from nmt.training.config import TrainingConfig
-from nmt.training.optimizer import make_optimizer, set_rate
-from nmt.training.update import Totals, Updater, make_updater
+from nmt.training.optimizer import set_rate
+from nmt.training.update import Totals, Updater
 
 UNITS = {"h": 3600, "m": 60, "s": 1}
 BUDGET = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
@@ -59,9 +59,8 @@ def probe(
 ) -> Speed:
     """Time some updates and one validation, on a copy; nothing of the training changes."""
     twin = copy.deepcopy(model).train()
-    optimizer = make_optimizer(twin, config)
-    set_rate(optimizer, 1e-5)
-    updater = make_updater(twin, optimizer, compute, config)
+    updater = Updater.make(twin, config, compute)
+    set_rate(updater.optimizer, 1e-5)
     batches = (batch for batch, _ in stream.from_position(Position()))
 
     def take() -> list[Batch]:

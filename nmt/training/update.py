@@ -17,6 +17,7 @@ from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
 from nmt.training.config import TrainingConfig
 from nmt.training.loss import LossSums, smoothed_loss
+from nmt.training.optimizer import make_optimizer
 from nmt.training.room import give_back, halves
 
 
@@ -85,6 +86,12 @@ class Updater:
     clip_norm: float
     loss_chunk: int = TrainingConfig.loss_chunk
 
+    @classmethod
+    def make(cls, model: EncoderDecoder, config: TrainingConfig, compute: Compute) -> "Updater":
+        """Make what trains a model as settings say."""
+        optimizer, chunk = make_optimizer(model, config), config.loss_chunk
+        return cls(model, optimizer, compute, config.label_smoothing, config.clip_norm, chunk)
+
     def update(self, batches: Sequence[Batch], totals: Totals) -> None:
         """Move the weights by the mean loss over the target tokens of all batches.
 
@@ -143,15 +150,6 @@ class Updater:
             loss = loss + penalty / parts
         loss.backward()
         return sums
-
-
-def make_updater(
-    model: EncoderDecoder, optimizer: Optimizer, compute: Compute, config: TrainingConfig
-) -> Updater:
-    """Update as settings say."""
-    return Updater(
-        model, optimizer, compute, config.label_smoothing, config.clip_norm, config.loss_chunk
-    )
 
 
 @torch.inference_mode()
