@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PATH = re.compile(r"\S*(/\S+|\w\.[A-Za-z]\w*)")  # a folder, or a name with an ending
 FORMS = ("html", "png", "svg")
 
 
@@ -114,8 +116,18 @@ def read_line(given: str, number: int) -> str:
     from nmt.text.lines import read_lines, shown_path
 
     if not is_file(given):
+        refuse_missing_file(given)
         return given
     found = next(islice(read_lines(given), number - 1, None), None)
     if found is None:
         raise DataError(f"{shown_path(given)} has no line {number}")
     return found
+
+
+def refuse_missing_file(given: str) -> None:
+    """Refuse a text that looks like the name of a file which is not there."""
+    if PATH.fullmatch(given):
+        raise DataError(
+            f"there is no file {given}, and a text of one word is not taken to be one; if it is "
+            "the text, give it on standard input, as -"
+        )
