@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "nmt"
-ALWAYS = {"errors", "settings", "files"}
+ALWAYS = {"errors", "settings", "files", "tables"}
 BELOW_CLI = {
     "text", "corpus", "scoring", "model", "attention", "search", "translate", "validation",
     "training", "experiment", "launch", "show",
@@ -17,6 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "files": set(),
     "settings": set(),
+    "tables": set(),
     "text": set(),
     "attention": set(),
     "corpus": {"text"},

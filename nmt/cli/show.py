@@ -1,20 +1,14 @@
 """The command `nmt show`."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 import click
-from tqdm import tqdm
 
 from nmt.cli.command import NmtCommand, verbosity_options
+from nmt.tables import aligned, label, spelled, table
 
-HASH = re.compile("[0-9a-f]{64}")
-SHORT = 12  # digits of a hash that tell one from another by eye
-UNKNOWN = "-"
-LABELS = {"seconds": "time", "settings": "settings other than the defaults"}
 SETTINGS = ("settings", "model", "attention")  # shown as a file of settings has them
 
 
@@ -73,27 +67,6 @@ def body(name: str, value: Any) -> Iterator[str]:
     return table(value) if value and isinstance(value[0], dict) else iter(value)
 
 
-def aligned(values: Mapping[str, str]) -> Iterator[str]:
-    """Write a name and a value a line; what is not known has no line."""
-    width = max(map(len, values), default=0)
-    return (f"{name:<{width}}  {value}" for name, value in values.items() if value != UNKNOWN)
-
-
-def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Write rows below the names of their columns, numbers to the right."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    columns = [column(name, [row.get(name) for row in rows]) for name in names]
-    return ("  ".join(cells).rstrip() for cells in zip(*columns, strict=True))
-
-
-def column(name: str, values: Sequence[Any]) -> list[str]:
-    """Write the cells of a column, of equal width, its name first."""
-    cells = [label(name), *(spelled(name, value) for value in values)]
-    width = max(map(len, cells))
-    of_words = any(isinstance(value, str) for value in values)
-    return [cell.ljust(width) if of_words else cell.rjust(width) for cell in cells]
-
-
 def sampled(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Write each line of a sample above its pieces."""
     for pair in pairs:
@@ -101,25 +74,3 @@ def sampled(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             if side in pair:
                 yield f"{pair['line']:,} {side}: {pair[side]['text']}"
                 yield f"    {' '.join(pair[side]['pieces'])}"
-
-
-def label(name: str) -> str:
-    """Spell the name of a value for people."""
-    return LABELS.get(name) or name.removesuffix("_bytes").replace("_", " ")
-
-
-def spelled(name: str, value: Any) -> str:
-    """Spell a value for people, by its name and type."""
-    if value is None:
-        return UNKNOWN
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str):
-        return value[:SHORT] if HASH.fullmatch(value) else value
-    if name == "seconds":
-        return str(timedelta(seconds=round(value)))
-    if name.endswith("_bytes"):
-        return tqdm.format_sizeof(value, "B")
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.4g}"
