@@ -14,7 +14,7 @@ def test_columns_of_words_stand_to_the_left_and_leave_nothing_behind() -> None:
 
 def test_a_table_has_a_column_for_every_name_of_any_row() -> None:
     lines = list(table([{"update": 5, "best": "yes"}, {"update": 1000, "loss_bytes": 2}]))
-    assert lines == ["update  best   loss", "     5  yes       -", " 1,000  -    2.00B"]
+    assert lines == ["update  best   loss", "     5  yes       -", " 1,000  -     2.00B"]
 
 
 def test_what_is_not_known_has_no_line() -> None:
