@@ -27,6 +27,7 @@ from nmt.model.directory import (
 )
 from nmt.scoring.metrics import Score
 from nmt.settings import to_table
+from nmt.training.averaging import MovingAverage
 from nmt.training.budget import parse_budget
 from nmt.training.checkpoint import Progress, load_state
 from nmt.training.loop import Materials, Trainer
@@ -75,7 +76,10 @@ class Workbench:
         model = make_model(experiment, segmenters).to(compute.device)
         config = experiment.training
         optimizer = make_optimizer(model, config)
-        updater = Updater(model, optimizer, compute, config.label_smoothing, config.clip_norm)
+        moving = MovingAverage(model, config.ema) if config.ema else None
+        updater = Updater(
+            model, optimizer, compute, config.label_smoothing, config.clip_norm, moving
+        )
         pairs = read_dev(experiment)
         validator = None
         if pairs:
