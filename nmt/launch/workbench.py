@@ -33,6 +33,7 @@ from nmt.training.checkpoint import Progress, load_state
 from nmt.training.loop import Materials, Trainer
 from nmt.training.optimizer import make_optimizer
 from nmt.training.run import Run
+from nmt.training.tensorboard import told_to_tensorboard
 from nmt.training.update import Updater, held_out_loss
 from nmt.validation import Validator
 
@@ -126,7 +127,8 @@ class Workbench:
             seconds=parse_budget(experiment.training.budget),
         )
         trainer = Trainer(run, self.updater, experiment.training, materials, progress)
-        with logged_to(run.log):
+        watched = told_to_tensorboard(run, progress.update, wanted=experiment.training.tensorboard)
+        with logged_to(run.log), watched:
             self._announce(experiment)
             return trainer.train()
 

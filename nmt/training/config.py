@@ -57,6 +57,9 @@ class TrainingConfig:
         "validated, saved and translated with. 0: none.",
     )
     keep: int = setting(5, "Last checkpoints that stay on disk, besides the best.")
+    tensorboard: bool = setting(
+        False, "Write all measurements for TensorBoard too, to RUN/tensorboard."
+    )
 
     def __post_init__(self) -> None:
         positive = ("max_updates", "accumulate", "log_every", "validate_every", "keep")

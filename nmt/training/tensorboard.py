@@ -1,0 +1,55 @@
+"""The measurements of a run for TensorBoard, as they are made."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+from nmt.errors import ConfigError
+from nmt.training.run import Run
+
+FOLDER = "tensorboard"
+
+
+def refuse_without_tensorboard(*, wanted: bool) -> None:
+    """Refuse to write for TensorBoard where it is not installed.
+
+    Raises:
+        ConfigError: It is wanted and not installed.
+    """
+    if wanted and find_spec("tensorboard") is None:
+        raise ConfigError(
+            "training.tensorboard needs TensorBoard: pip install 'nmt[tensorboard]', or set it to "
+            "false"
+        )
+
+
+@contextmanager
+def told_to_tensorboard(run: Run, update: int, *, wanted: bool) -> Iterator[None]:
+    """Write every number that the run records below its folder too, inside this context.
+
+    Args:
+        update: Where training stands; what was written about later updates is void.
+
+    Raises:
+        ConfigError: TensorBoard is wanted and not installed.
+    """
+    refuse_without_tensorboard(wanted=wanted)
+    if not wanted:
+        yield
+        return
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(run.folder / FOLDER), purge_step=update + 1) as writer:
+
+        def tell(event: str, values: dict[str, Any]) -> None:
+            for name, value in values.items():
+                if name != "update":
+                    writer.add_scalar(f"{event}/{name}", value, values["update"])
+            writer.flush()
+
+        run.listeners.append(tell)
+        try:
+            yield
+        finally:
+            run.listeners.remove(tell)
