@@ -1,15 +1,16 @@
 """TensorBoard is told all that metrics.jsonl holds, and is asked for before anything runs."""
 
+import errno
 import json
 import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
-from nmt.errors import ConfigError, Interrupted
+from nmt.errors import ConfigError, DataError, Interrupted
 from nmt.experiment import Experiment
 from nmt.launch.start import Start, resume, train
 from nmt.training import tensorboard
@@ -29,10 +30,7 @@ class Writer:
         self.scalars: list[tuple[str, float, int]] = []
         Writer.opened.append(self)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self.open = False
 
     def add_scalar(self, tag: str, value: float, step: int) -> None:
@@ -101,6 +99,22 @@ def test_what_is_done_again_after_an_interruption_counts_once(
     assert (first.open, second.purge_step) == (False, 5)
     kept = [each for each in first.scalars if each[2] < second.purge_step]
     assert [*kept, *second.scalars] == measured(folder)
+
+
+@pytest.mark.parametrize("name", ["__init__", "flush"])
+def test_a_full_disk_is_told_in_one_line(
+    experiment: Make,
+    folder: Path,
+    opened: list[Writer],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    def refusing(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Writer, name, refusing)
+    with pytest.raises(DataError, match=r"cannot write .*run/tensorboard: No space left on device"):
+        train(Start(experiment(ON), folder))
 
 
 def test_nothing_is_written_unasked(experiment: Make, folder: Path, opened: list[Writer]) -> None:
