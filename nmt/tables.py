@@ -8,7 +8,11 @@ from typing import Any
 HASH = re.compile("[0-9a-f]{64}")
 SHORT = 12  # digits of a hash that tell one from another by eye
 UNKNOWN = "-"
-LABELS = {"seconds": "time", "settings": "settings other than the defaults"}
+LABELS = {
+    "seconds": "time",
+    "settings": "settings other than the defaults",
+    "logged": "learning curves",
+}
 
 
 def columns(lines: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> Iterator[str]:

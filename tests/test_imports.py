@@ -31,10 +31,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "experiment": {"text", "corpus", "attention", "model", "training", "search", "scoring"},
     "launch": BELOW_CLI - {"launch", "show", "pictures"},
     "show": BELOW_CLI - {"show", "pictures"},
+    "watch": BELOW_CLI,
     "bench": BELOW_CLI,
     "checks": BELOW_CLI,
     "study": BELOW_CLI | {"bench"},
-    "cli": BELOW_CLI | {"cli", "bench", "checks", "study"},
+    "cli": BELOW_CLI | {"cli", "bench", "checks", "study", "watch"},
     "__init__": set(),
     "__main__": {"cli"},
 }
