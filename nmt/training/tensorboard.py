@@ -1,14 +1,17 @@
 """The measurements of a run for TensorBoard, as they are made."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nmt.errors import ConfigError
 from nmt.files import cannot_write
 from nmt.training.run import Run
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 FOLDER = "tensorboard"
 
@@ -41,31 +44,49 @@ def told_to_tensorboard(run: Run, update: int, *, wanted: bool) -> Iterator[None
     if not wanted:
         yield
         return
-    writer = open_writer(run.folder / FOLDER, update)
-
-    def tell(event: str, values: dict[str, Any]) -> None:
-        try:
-            for name, value in values.items():
-                if name != "update":
-                    writer.add_scalar(f"{event}/{name}", value, values["update"])
-            writer.flush()
-        except OSError as error:
-            raise cannot_write(run.folder / FOLDER, error) from error
-
-    run.listeners.append(tell)
+    scalars = Scalars(run.folder / FOLDER, update)
+    run.listeners.append(scalars.tell)
     try:
         yield
     finally:
-        run.listeners.remove(tell)
-        with suppress(OSError):  # all that was told is on disk, or was complained about
-            writer.close()
+        run.listeners.remove(scalars.tell)
+        scalars.close()
 
 
-def open_writer(folder: Path, update: int) -> Any:
-    """Open TensorBoard's own writer, which voids what is told of later updates."""
-    from torch.utils.tensorboard import SummaryWriter
+class Scalars:
+    """Numbers by name and update, in the files of TensorBoard's own writer.
 
-    try:
-        return SummaryWriter(str(folder), purge_step=update + 1)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
+    It is opened by the first event, so that a process that records nothing makes no file.
+    """
+
+    def __init__(self, folder: Path, update: int) -> None:
+        self._folder, self._update = folder, update
+        self._writer: SummaryWriter | None = None
+
+    def tell(self, event: str, values: Mapping[str, Any]) -> None:
+        """Write the numbers of an event.
+
+        Raises:
+            DataError: The disk is full, or refuses.
+        """
+        try:
+            writer = self._opened()
+            for name, value in values.items():
+                if name != "update" and isinstance(value, int | float):
+                    writer.add_scalar(f"{event}/{name}", value, values["update"])
+            writer.flush()
+        except OSError as error:
+            raise cannot_write(self._folder, error) from error
+
+    def _opened(self) -> "SummaryWriter":
+        from torch.utils.tensorboard import SummaryWriter
+
+        if self._writer is None:
+            self._writer = SummaryWriter(str(self._folder), purge_step=self._update + 1)
+        return self._writer
+
+    def close(self) -> None:
+        """Close the files; whatever they refused has been complained about by then."""
+        if self._writer is not None:
+            with suppress(OSError):
+                self._writer.close()

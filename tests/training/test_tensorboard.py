@@ -15,6 +15,7 @@ from nmt.experiment import Experiment
 from nmt.launch.start import Start, resume, train
 from nmt.training import tensorboard
 from nmt.training.loop import Trainer
+from nmt.training.run import Run
 
 Make = Callable[..., Experiment]
 ON = "training.tensorboard=true"
@@ -115,6 +116,18 @@ def test_a_full_disk_is_told_in_one_line(
     monkeypatch.setattr(Writer, name, refusing)
     with pytest.raises(DataError, match=r"cannot write .*run/tensorboard: No space left on device"):
         train(Start(experiment(ON), folder))
+
+
+def test_what_is_no_number_is_left_out(tmp_path: Path, opened: list[Writer]) -> None:
+    scalars = tensorboard.Scalars(tmp_path, 0)
+    scalars.tell("skipped", {"update": 3, "loss": "nan", "number": 2})
+    assert opened[0].scalars == [("skipped/number", 2, 3)]
+
+
+def test_who_records_nothing_makes_no_file(tmp_path: Path, opened: list[Writer]) -> None:
+    with tensorboard.told_to_tensorboard(Run(tmp_path), 0, wanted=True):
+        pass
+    assert opened == []
 
 
 def test_nothing_is_written_unasked(experiment: Make, folder: Path, opened: list[Writer]) -> None:
