@@ -39,5 +39,6 @@ def draw(axes: Any, panel: Panel) -> None:
             marker="" if thin and len(values) > 1 else ".",
         )
     axes.set(xlabel="updates", ylabel=panel.title)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(visible=True, alpha=0.3)
     axes.legend(fontsize="small")
