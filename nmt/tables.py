@@ -45,7 +45,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def label(name: str) -> str:
     """Spell the name of a value for people."""
-    return LABELS.get(name) or name.removesuffix("_bytes").replace("_", " ")
+    plain = name.removesuffix("_bytes").removesuffix("_seconds")
+    return LABELS.get(name) or plain.replace("_", " ")
 
 
 def spelled(name: str, value: Any) -> str:
@@ -56,7 +57,7 @@ def spelled(name: str, value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, str):
         return value[:SHORT] if HASH.fullmatch(value) else value
-    if name == "seconds":
+    if name == "seconds" or name.endswith("_seconds"):
         return str(timedelta(seconds=round(value)))
     if name.endswith("_bytes"):
         return sized(value)

@@ -1,6 +1,6 @@
 """Cells of a column stand below each other."""
 
-from nmt.tables import aligned, columns, table
+from nmt.tables import aligned, columns, label, spelled, table
 
 
 def test_cells_are_as_wide_as_the_widest_of_their_column() -> None:
@@ -20,3 +20,8 @@ def test_a_table_has_a_column_for_every_name_of_any_row() -> None:
 def test_what_is_not_known_has_no_line() -> None:
     assert list(aligned({"a": "-", "long": "x", "b": "y"})) == ["long  x", "b     y"]
     assert not list(aligned({}))
+
+
+def test_times_and_sizes_are_known_by_their_names() -> None:
+    assert (label("update_seconds"), spelled("update_seconds", 61.2)) == ("update", "0:01:01")
+    assert (label("most_bytes"), spelled("most_bytes", 2000)) == ("most", "2.00kB")
