@@ -4,7 +4,6 @@ import logging
 import os
 import re
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -70,9 +69,10 @@ def plot(
     from nmt.files import atomic_write
     from nmt.model.compute import ComputeConfig, prepare
     from nmt.model.directory import load_package
+    from nmt.pictures import form_of
     from nmt.study.sight import chosen, look
 
-    form = form_of(output)
+    form = form_of(output, "--output", FORMS)
     if line > 1 and not (is_file(source) or is_file(target or "")):
         raise ConfigError(f"--line {line}: neither --source nor --target is a file that exists")
     pair = read_line(source, line), None if target is None else read_line(target, line)
@@ -96,14 +96,6 @@ def draw(sight: "Sight", pair: tuple[str, str | None], form: str, first_head: in
     from nmt.study.heat_map import heat_maps
 
     return heat_maps(sight, form, first_head)
-
-
-def form_of(output: str) -> str:
-    """Read from a file's name what it is to hold."""
-    form = Path(output).suffix.removeprefix(".").lower()
-    if form not in FORMS:
-        raise ConfigError(f"--output {output}: the name must end in .html, .png or .svg")
-    return form
 
 
 def is_file(given: str) -> bool:
