@@ -1,5 +1,6 @@
 """`nmt score`: how near translations come to references."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from nmt.scoring.evaluation import Evaluation
     from nmt.scoring.measure import Measure
     from nmt.scoring.resampling import Resampling
+
+log = logging.getLogger(__name__)
 
 Options = dict[str, Any]
 
@@ -157,18 +160,27 @@ def refuse_idle(options: Options, systems: int) -> None:
     Raises:
         ConfigError: The first of them.
     """
-    if options["paired"] and systems == 1:
-        raise ConfigError("--paired compares systems; give two or more hypotheses")
-    resamples = options["confidence"] or (systems > 1 and options["paired"] != NO_TEST)
-    if options["samples"] and not resamples:
-        raise ConfigError("--samples needs --confidence, or systems to compare")
-    if options["comet_python"] and not options["comet"]:
-        raise ConfigError("--comet-python needs --comet")
-    if options["html"] and options["html"] == options["output"]:
-        raise ConfigError("--html and --output must be different files")
-    for name, needs in (("comet", options["comet"]), ("by-rarity", options["training"])):
-        if needs and not options["source"]:
-            raise ConfigError(f"--{name} needs --source, the text that was translated")
+    lines_alone = options["per_line"] and not options["html"]
+    tests = systems > 1 and options["paired"] != NO_TEST and not lines_alone
+    extras = ("confidence", "paired", "by_length", "training", "documents")
+    needs_source = "needs --source, the text that was translated"
+    refusals = {
+        "--paired compares systems; give two or more hypotheses": (
+            options["paired"] and systems == 1
+        ),
+        "--per-line writes the scores of lines alone; leave --confidence, --paired and --by-... "
+        "out, or ask for --html": lines_alone and any(options[name] for name in extras),
+        "--samples needs --confidence, or systems to compare": (
+            options["samples"] and not (options["confidence"] or tests)
+        ),
+        "--html and --output must be different files": options["html"] == options["output"],
+        "--comet-python needs --comet": options["comet_python"] and not options["comet"],
+        f"--comet {needs_source}": options["comet"] and not options["source"],
+        f"--by-rarity {needs_source}": options["training"] and not options["source"],
+    }
+    for message, is_so in refusals.items():
+        if is_so:
+            raise ConfigError(message)
 
 
 def prepared(material: "Material", config: ScoreConfig, options: Options) -> dict[str, "Measure"]:
@@ -188,7 +200,8 @@ def resampling_of(options: Options, systems: int) -> "Resampling":
     """Say what to resample."""
     from nmt.scoring.resampling import Resampling
 
-    paired = (options["paired"] or "bootstrap") if systems > 1 else NO_TEST
+    shown = options["html"] or not options["per_line"]
+    paired = (options["paired"] or "bootstrap") if systems > 1 and shown else NO_TEST
     return Resampling(
         paired=paired, confidence=options["confidence"], samples=options["samples"] or 0
     )
@@ -227,6 +240,8 @@ def written(evaluation: "Evaluation", options: Options) -> Sequence[str] | Itera
 
     width, is_json = options["width"], options["style"] == "json"
     if options["per_line"]:
+        for name, measure in zip(evaluation.names, evaluation.measures.values(), strict=True):
+            log.info("%s  %s", name, measure.line_signature())
         if is_json:
             return report.line_json(evaluation)
         return report.line_report(evaluation, width, bare=options["quiet"])

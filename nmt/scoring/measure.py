@@ -27,17 +27,16 @@ class Measure:
         self.metric = metric
         self.by_line = by_line
         self.references = references
-        self.known: dict[tuple[str, ...], Counts] = {}
+        self.known: dict[int, tuple[Sequence[str], Counts]] = {}  # by identity, which is kept alive
         self.extract = metric._extract_corpus_statistics
         # The only door through which sacreBLEU's own scores, intervals and tests come to counts.
         setattr(metric, "_extract_corpus_statistics", self.extract_once)  # noqa: B010 (mypy)
 
     def extract_once(self, lines: Sequence[str], _: object = None) -> Counts:
         """Give the counts of each line, which are the same each time they are asked for."""
-        key = tuple(lines)
-        if key not in self.known:
-            self.known[key] = self.extract(lines, self.references)
-        return self.known[key]
+        if id(lines) not in self.known:
+            self.known[id(lines)] = lines, self.extract(lines, self.references)
+        return self.known[id(lines)][1]
 
     def score(self, system: Text, numbers: Sequence[int] | None = None) -> Score:
         """Score a text, or those of its lines alone.

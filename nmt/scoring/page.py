@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from nmt.scoring.evaluation import Evaluation
 from nmt.scoring.histogram import counted, histogram
 from nmt.scoring.page_style import SCRIPT, STYLE
-from nmt.scoring.report import comparison, footnotes, part_rows
+from nmt.scoring.report import TEXT, comparison, footnotes, is_name, part_rows
 from nmt.scoring.sentences import Sentence, line_metric, worth_reading
 from nmt.scoring.word_diff import word_diff
 
@@ -83,13 +83,14 @@ def table(rows: Sequence[Sequence[str]]) -> Element:
     """Make a table that can be sorted; the first row is its head."""
     element = Element("table", {"class": "sortable"})
     line = SubElement(SubElement(element, "thead"), "tr")
-    for name in rows[0]:
-        add(line, "th", name, scope="col")
+    kinds = ["name" if is_name(rows[0], each) else "number" for each in range(len(rows[0]))]
+    for name, kind in zip(rows[0], kinds, strict=True):
+        add(line, "th", name, **{"scope": "col", "class": kind})
     body = SubElement(element, "tbody")
     for row in rows[1:]:
         line = SubElement(body, "tr")
-        for cell in row:
-            add(line, "td", cell)
+        for cell, kind in zip(row, kinds, strict=True):
+            add(line, "td", cell, **{"class": kind})
     return element
 
 
@@ -117,7 +118,7 @@ def reading(body: Element, evaluation: Evaluation, width: int) -> None:
     add(legend, "span", ", ")
     add(legend, "del", "only in the reference")
     names = [system.name for system in evaluation.systems]
-    rows = [["line", *names, *(["difference"] if several else []), "text"]]
+    rows = [["line", *names, *(["difference"] if several else []), TEXT]]
     rows += [[*numbers(each, width, several=several), ""] for each in sentences]
     element = table(rows)
     cells = element.findall("./tbody/tr/td[last()]")

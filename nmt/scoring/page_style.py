@@ -5,7 +5,7 @@ body { font: 14px sans-serif; margin: 2em; color: #222; background: #fff; }
 table { border-collapse: collapse; margin: 1em 0; }
 th, td { padding: .3em .7em; border-bottom: 1px solid #ddd; text-align: right;
  vertical-align: top; font-variant-numeric: tabular-nums; }
-th:first-child, td:first-child, td:last-child:has(p) { text-align: left; }
+.name { text-align: left; }
 th button { font: inherit; font-weight: bold; border: 0; background: none; cursor: pointer; }
 th[aria-sort=ascending] button::after { content: " \\25b2"; }
 th[aria-sort=descending] button::after { content: " \\25bc"; }

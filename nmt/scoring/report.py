@@ -13,6 +13,7 @@ from nmt.scoring.resampling import Assessed, Interval
 
 P_DIGITS = 4
 GAP = "  "
+SYSTEM, TEXT = "system", "text"  # heads of columns that hold names
 TEST_NAMES = {"bootstrap": "paired bootstrap", "randomisation": "approximate randomisation"}
 
 
@@ -67,7 +68,7 @@ def full_numbers(evaluation: Evaluation, width: int) -> list[str]:
 
 def comparison(evaluation: Evaluation, width: int) -> list[list[str]]:
     """Put systems side by side: a head, and a row for each."""
-    head = ["system"]
+    head = [SYSTEM]
     rows = [[system.name] for system in evaluation.systems]
     for name, results in zip(evaluation.names, evaluation.results.values(), strict=True):
         columns = columns_of(results, width)
@@ -113,7 +114,7 @@ def described_test(evaluation: Evaluation) -> str:
 def part_rows(evaluation: Evaluation, part: Buckets, width: int) -> list[list[str]]:
     """Write the scores of each part of the test set, system by system."""
     several = len(evaluation.systems) > 1
-    rows = [[part.kind, "lines", *(["system"] if several else []), *evaluation.names]]
+    rows = [[part.kind, "lines", *([SYSTEM] if several else []), *evaluation.names]]
     for bucket in part.buckets:
         for system in evaluation.systems:
             values = evaluation.in_bucket(system, bucket).values()
@@ -127,7 +128,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Align columns: names to the left, what holds numbers to the right."""
     columns = list(zip(*rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
-    named = [column[0] == "system" or number == 0 for number, column in enumerate(columns)]
+    named = [is_name(rows[0], number) for number in range(len(columns))]
     return [
         GAP.join(
             f"{cell:<{width}}" if left else f"{cell:>{width}}"
@@ -137,6 +138,11 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
+def is_name(head: Sequence[str], number: int) -> bool:
+    """Tell whether a column holds names and no numbers."""
+    return number == 0 or head[number] in (SYSTEM, TEXT)
+
+
 def line_report(evaluation: Evaluation, width: int, *, bare: bool = False) -> Iterator[str]:
     """Write the scores of every line between tabs, below a head: line, system, scores.
 
@@ -144,7 +150,7 @@ def line_report(evaluation: Evaluation, width: int, *, bare: bool = False) -> It
         bare: The scores alone, without a head.
     """
     if not bare:
-        yield "\t".join(["line", "system", *evaluation.names])
+        yield "\t".join(["line", SYSTEM, *evaluation.names])
     for number, name, scores in line_scores(evaluation):
         values = [f"{value:.{width}f}" for value in scores.values()]
         yield "\t".join(values if bare else [str(number), name, *values])

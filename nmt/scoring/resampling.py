@@ -86,7 +86,7 @@ def assess_alone(system: Text, measure: Measure, rounds: int) -> Assessed:
     """Score a system with its interval."""
     result = measure.metric.corpus_score(system.lines, None, n_bootstrap=rounds)
     score = measure.score(system)  # afterwards, so that the signature tells of the resampling
-    return Assessed(score, Interval(result._mean, result._ci))
+    return Assessed(score, Interval(float(result._mean), float(result._ci)))
 
 
 def paired_test(systems: Sequence[Text], measure: Measure, resampling: Resampling) -> "PairedTest":
