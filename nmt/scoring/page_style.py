@@ -31,7 +31,8 @@ const compare = (a, b) => {
   return a.localeCompare(b);
 };
 function sort(table, column, head) {
-  const down = head.getAttribute("aria-sort") !== "descending";
+  const before = head.getAttribute("aria-sort");
+  const down = head.className === "name" ? before === "ascending" : before !== "descending";
   for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
   head.setAttribute("aria-sort", down ? "descending" : "ascending");
   const body = table.tBodies[0], text = row => row.cells[column].textContent;
