@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from nmt.scoring.buckets import Bucket, Buckets
 from nmt.scoring.checks import Material
 from nmt.scoring.measure import Measure
-from nmt.scoring.resampling import Assessed, Resampling, assess
+from nmt.scoring.resampling import Assessed, Resampling, assess, warn_few
 from nmt.scoring.texts import Text
 
 
@@ -58,6 +58,7 @@ def evaluate(
     Raises:
         ConfigError: Resampling would take more memory than the machine has.
     """
+    warn_few(len(material.systems[0].lines), resampling)
     results = {
         name: assess(material.systems, measure, resampling) for name, measure in measures.items()
     }

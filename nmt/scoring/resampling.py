@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from sacrebleu.significance import PairedTest, Result
 
 SAMPLES = {"bootstrap": 1_000, "randomisation": 10_000}  # sacreBLEU's defaults
+FEW_LINES = 30  # of which resampling mostly draws the same ones
 GIGABYTE = 1e9
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ def assess(systems: Sequence[Text], measure: Measure, resampling: Resampling) ->
     scores = [measure.score(system) for system in systems]
     if resampling.paired == NO_TEST and not resampling.confidence:
         return [Assessed(score) for score in scores]
-    refuse_huge(len(systems[0].lines), len(measure.extract_once(systems[0].lines)[0]), resampling)
+    lines = len(systems[0].lines)
+    refuse_huge(lines, len(measure.extract_once(systems[0].lines)[0]), resampling)
     if resampling.paired == NO_TEST:
         return [assess_alone(system, measure, resampling.rounds) for system in systems]
     return compared(scores, paired_test(systems, measure, resampling))
@@ -141,3 +145,9 @@ def refuse_huge(lines: int, counts: int, resampling: Resampling) -> None:
             f"{need / GIGABYTE:,.0f} GB of memory, and this machine has {memory / GIGABYTE:,.0f}; "
             "lower --samples, or score without --confidence and with --paired none"
         )
+
+
+def warn_few(lines: int, resampling: Resampling) -> None:
+    """Warn of intervals and p-values that rest on too few lines."""
+    if lines < FEW_LINES and (resampling.confidence or resampling.paired != NO_TEST):
+        log.warning("intervals and p-values of only %d lines say little", lines)

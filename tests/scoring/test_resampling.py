@@ -13,7 +13,7 @@ import pytest
 from nmt.errors import ConfigError
 from nmt.scoring.config import ScoreConfig
 from nmt.scoring.measure import Measure, measure
-from nmt.scoring.resampling import Assessed, Resampling, assess, refuse_huge
+from nmt.scoring.resampling import Assessed, Resampling, assess, refuse_huge, warn_few
 from nmt.scoring.texts import Text
 
 Texts = dict[str, list[str]]
@@ -186,3 +186,13 @@ def test_what_does_not_fit_into_memory_is_refused(paired: str) -> None:
     )
     with pytest.raises(ConfigError, match=message):
         refuse_huge(10_000_000_000, 18, asked)
+
+
+def test_few_lines_are_warned_about(caplog: pytest.LogCaptureFixture) -> None:
+    warn_few(4, Resampling())
+    warn_few(30, Resampling(confidence=True))
+    assert caplog.messages == []
+    warn_few(4, Resampling(paired="bootstrap"))
+    warn_few(29, Resampling(confidence=True))
+    message = "intervals and p-values of only {} lines say little"
+    assert caplog.messages == [message.format(4), message.format(29)]
