@@ -32,6 +32,7 @@ from nmt.training.budget import parse_budget
 from nmt.training.checkpoint import Progress, load_state
 from nmt.training.loop import Materials, Trainer
 from nmt.training.run import Run
+from nmt.training.tensorboard import told_to_tensorboard
 from nmt.training.update import Updater, held_out_loss
 from nmt.validation import Validator
 
@@ -122,7 +123,8 @@ class Workbench:
             seconds=parse_budget(experiment.training.budget),
         )
         trainer = Trainer(run, self.updater, experiment.training, materials, progress)
-        with logged_to(run.log):
+        watched = told_to_tensorboard(run, progress.update, wanted=experiment.training.tensorboard)
+        with logged_to(run.log), watched:
             self._announce(experiment)
             return trainer.train()
 

@@ -87,11 +87,12 @@ class Held:
     model: int
     optimizer: int
     gradients: int
+    average: int
 
     @property
     def bytes(self) -> int:
         """Sum what is held when an update begins."""
-        return self.model + self.optimizer
+        return self.model + self.optimizer + self.average
 
 
 def prepare_probes(bench: Workbench, experiment: Experiment, memory: int) -> tuple[Held, Probes]:
@@ -104,7 +105,9 @@ def prepare_probes(bench: Workbench, experiment: Experiment, memory: int) -> tup
     tensors = [*bench.model.parameters(), *bench.model.buffers()]
     states = bench.updater.optimizer.state.values()
     memories = [each for state in states for each in state.values() if isinstance(each, Tensor)]
-    held = Held(size_of(tensors), size_of(memories), size_of(weights))
+    moving = bench.updater.moving is not None
+    average = 4 * count_parameters(bench.model) if moving else 0  # in float32
+    held = Held(size_of(tensors), size_of(memories), size_of(weights), average)
     return held, Probes(measure, memory - held.bytes)
 
 
@@ -124,6 +127,7 @@ def memory_report(held: Held, peak: Peak, memory: int) -> Report:
     return {
         "model_bytes": held.model,
         "optimizer_bytes": held.optimizer,
+        "average_bytes": held.average,
         "gradients_bytes": held.gradients,
         "activations_bytes": max(0, peak.update_bytes - held.gradients),
         "peak_bytes": total,

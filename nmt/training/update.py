@@ -4,6 +4,7 @@ B sentences, T target length.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ from nmt.corpus.batches import Batch
 from nmt.errors import NmtError
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
+from nmt.training.averaging import MovingAverage
 from nmt.training.config import TrainingConfig
 from nmt.training.loss import LossSums, smoothed_loss
 from nmt.training.optimizer import make_optimizer
@@ -77,20 +79,36 @@ def on(array: object, device: torch.device) -> Tensor:
 
 @dataclass(frozen=True)
 class Updater:
-    """What an update needs besides its batches."""
+    """What an update needs besides its batches.
+
+    Attributes:
+        moving: The moving average of weights that is to be saved in their place; None for none.
+    """
 
     model: EncoderDecoder
     optimizer: Optimizer
     compute: Compute
     label_smoothing: float
     clip_norm: float
+    moving: MovingAverage | None = None
     loss_chunk: int = TrainingConfig.loss_chunk
 
     @classmethod
     def make(cls, model: EncoderDecoder, config: TrainingConfig, compute: Compute) -> "Updater":
         """Make what trains a model as settings say."""
-        optimizer, chunk = make_optimizer(model, config), config.loss_chunk
-        return cls(model, optimizer, compute, config.label_smoothing, config.clip_norm, chunk)
+        return cls(
+            model,
+            make_optimizer(model, config),
+            compute,
+            config.label_smoothing,
+            config.clip_norm,
+            MovingAverage(model, config.ema) if config.ema else None,
+            config.loss_chunk,
+        )
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Let the model have the weights that are validated and saved inside this context."""
+        return self.moving.in_place() if self.moving else nullcontext()
 
     def update(self, batches: Sequence[Batch], totals: Totals) -> None:
         """Move the weights by the mean loss over the target tokens of all batches.

@@ -49,7 +49,7 @@ def test_what_fits_is_what_training_takes(nmt: Command) -> None:
     assert small["memory"]["peak_bytes"] <= 600_000 < large["memory"]["peak_bytes"] <= 1_200_000
     tokens = str(small["batch_tokens"])
     again = json.loads(nmt(*PLAN, "--batch-tokens", tokens, *more, "600K").out)
-    assert again["memory"] == small["memory"]
+    assert again["memory"] == pytest.approx(small["memory"], rel=0.05)
     assert nmt("train", *PLAN[1:], "--batch-tokens", tokens, "--output", "run").status == 0
 
 

@@ -66,14 +66,18 @@ def test_what_was_fitted_has_room(lengthy: Make, name: str) -> None:
 
 
 def test_the_parts_of_a_plan_agree(lengthy: Make) -> None:
-    experiment = lengthy("training.accumulate=2", "training.max_updates=30")
+    ema, count = "training.ema=0.99", "training.max_updates=30"
+    experiment = lengthy("training.accumulate=2", count, ema)
     report = make_plan(Question(experiment, memory="50M", updates=1))
     model = Workbench.prepare(experiment).model
     memory, data, time = report["memory"], report["data"], report["time"]
-    parts = ("model_bytes", "optimizer_bytes", "gradients_bytes", "activations_bytes")
+    parts = (
+        "model_bytes", "optimizer_bytes", "average_bytes", "gradients_bytes", "activations_bytes",
+    )  # fmt: skip
     assert memory["peak_bytes"] == sum(memory[part] for part in parts)
     assert memory["available_bytes"] == 50_000_000
     assert memory["gradients_bytes"] == 4 * count_parameters(model) == 4 * report["parameters"]
+    assert memory["average_bytes"] == memory["gradients_bytes"]
     assert memory["optimizer_bytes"] >= 2 * memory["gradients_bytes"]  # and counts of steps
     assert memory["model_bytes"] > memory["gradients_bytes"]  # tables of positions
     assert data["pairs"] == 160
