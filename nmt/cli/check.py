@@ -7,6 +7,8 @@ from nmt.cli.group import LazyGroup
 COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("Prove on a run's settings that stopping and resuming changes nothing.",
                "nmt.cli.check_resume:resume"),
+    "data": ("Look for faults in parallel text, and for lines of test sets.",
+             "nmt.cli.check_data:data"),
 }  # fmt: skip
 
 

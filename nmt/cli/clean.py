@@ -49,7 +49,7 @@ def clean(
     """Drop damaged and unlikely pairs from SOURCE and TARGET.
 
     Rules are tried in this order, and the first that objects gives the reason: empty, control,
-    identical, words, characters, word-ratio, character-ratio, script, duplicate. A limit of 0 is
+    mojibake, identical, words, characters, word-ratio, character-ratio, script, duplicate. A limit of 0 is
     no limit.
     """
     from tqdm import tqdm  # deferred, as every command's machinery is

@@ -1,0 +1,181 @@
+"""The detectors of faulty pairs, each made from what `nmt.text` knows about one kind of fault."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from nmt.checks.findings import Finding, finding
+from nmt.text.chunk import SIDES, Chunk
+from nmt.text.clean import DUPLICATE
+from nmt.text.config import CleanConfig
+from nmt.text.coverage import BYTES, UNKNOWN, Coverage
+from nmt.text.drift import DriftFinder, Evidence, Run
+from nmt.text.held_out import HeldOutLines
+from nmt.text.lengths import LIMIT, Lengths, sizes
+from nmt.text.rules import CONTROL, RULES
+from nmt.text.scripts import foreign_letters
+from nmt.text.seen import Seen, hashes
+
+PLAIN_RULES = (
+    "mojibake", "identical", "words", "characters", "word-ratio", "character-ratio",
+)  # fmt: skip
+SHOWN_CHARACTERS = 5
+
+
+class PairDetector:
+    """A detector of faults that one chunk shows; a pair without text is looked at by few."""
+
+    def look(self, chunk: Chunk) -> Iterator[Finding]:
+        """Give what is found by now."""
+        raise NotImplementedError
+
+    def finish(self) -> Iterator[Finding]:
+        """Give nothing: all was given."""
+        return iter(())
+
+
+class RuleDetector(PairDetector):
+    """Apply the rules of cleaning, each for itself."""
+
+    def __init__(self, config: CleanConfig) -> None:
+        self._config = config
+        self._plain = {name: RULES[name] for name in PLAIN_RULES}
+
+    def look(self, chunk: Chunk) -> Iterator[Finding]:
+        """Try all rules on each pair, and those about rare characters where there are some."""
+        config, rare = self._config, self._rare(chunk)
+        for place, (source, target) in enumerate(chunk.pairs):
+            if not chunk.has_text[place]:
+                yield finding("empty", chunk, place, RULES["empty"](source, target, config))
+                continue
+            for name, rule in self._plain.items():
+                if detail := rule(source, target, config):
+                    yield finding(name, chunk, place, detail)
+            for name in rare:
+                if detail := RULES[name](source, target, config):
+                    yield finding(name, chunk, place, detail)
+
+    def _rare(self, chunk: Chunk) -> list[str]:
+        """Name the rules about characters that can object to this chunk at all."""
+        every = chunk.characters["source"] | chunk.characters["target"]
+        scripts = self._config.source_script, self._config.target_script
+        foreign = any(
+            names and foreign_letters(chunk.characters[side], names)
+            for side, names in zip(SIDES, scripts, strict=True)
+        )
+        return ["control"] * any(map(CONTROL.match, every)) + ["script"] * foreign
+
+
+class LengthDetector(PairDetector):
+    """Find pairs whose lengths are unusual among the others'."""
+
+    def __init__(self, lengths: Lengths) -> None:
+        self._lengths = lengths
+
+    def look(self, chunk: Chunk) -> Iterator[Finding]:
+        """Compare the lengths of all pairs."""
+        counts = [sizes(chunk.lines[side]) for side in SIDES]
+        distances = self._lengths.distances(counts[0], counts[1])
+        for place in np.flatnonzero(np.abs(distances) > LIMIT).tolist():
+            if chunk.has_text[place]:
+                source, target = (int(count[place]) for count in counts)
+                yield finding(
+                    "length", chunk, place,
+                    f"{source:,} characters against {target:,}, where {self._lengths.ratio:.2f} "
+                    "for one is usual",
+                )  # fmt: skip
+
+
+class RepeatDetector(PairDetector):
+    """Find pairs that came before, exactly or nearly."""
+
+    def __init__(self, config: CleanConfig) -> None:
+        self._exact = Seen() if config.drop_duplicates else None
+        self._near = Seen()
+
+    def look(self, chunk: Chunk) -> Iterator[Finding]:
+        """Look up each pair among all before."""
+        none = np.zeros(len(chunk.pairs), np.int64)
+        exact = self._exact.add(hashes(chunk.pairs), chunk.first) if self._exact else none
+        sides = (map("".join, chunk.words[side]) for side in SIDES)
+        near = self._near.add(hashes(list(zip(*sides, strict=True))), chunk.first)
+        for place in np.flatnonzero(exact | near).tolist():
+            has_words = all(chunk.words[side][place] for side in SIDES)
+            if exact[place] and chunk.has_text[place]:
+                yield finding(DUPLICATE, chunk, place, f"the same as line {exact[place]:,}")
+            elif near[place] and has_words:
+                yield finding(
+                    f"near-{DUPLICATE}", chunk, place, f"nearly the same as line {near[place]:,}"
+                )
+
+
+class OverlapDetector(PairDetector):
+    """Find lines of development and test sets."""
+
+    def __init__(self, held_out: Mapping[str, HeldOutLines]) -> None:
+        self._held_out = held_out
+
+    def look(self, chunk: Chunk) -> Iterator[Finding]:
+        """Look up each side; a pair is named once, and exactly rather than nearly."""
+        named: set[int] = set()
+        for side in SIDES:
+            for place, line in enumerate(chunk.folded[side]):
+                found = self._held_out[side].find(" ".join(line.split()))
+                if found and place not in named:
+                    named.add(place)
+                    yield finding("overlap", chunk, place, f"the {side} is {found}")
+        for side in SIDES:
+            for place, found, alike in self._held_out[side].near(chunk.words[side]):
+                if place not in named:
+                    named.add(place)
+                    detail = f"the {side} is {alike:.0%} {found}"
+                    yield finding("near-overlap", chunk, place, detail)
+
+
+class CoverageDetector(PairDetector):
+    """Find what the segmenters cannot spell, and lines that become too long."""
+
+    def __init__(self, coverages: Mapping[str, Coverage], max_pieces: int) -> None:
+        self._coverages = coverages
+        self._max_pieces = max_pieces
+
+    def look(self, chunk: Chunk) -> Iterator[Finding]:
+        """Look at both sides."""
+        for side, coverage in self._coverages.items():
+            for kind, how in (("uncovered", UNKNOWN), ("bytes", BYTES)):
+                yield from self._poor(kind, how, side, chunk)
+            for place, line in enumerate(chunk.lines[side]):
+                if count := coverage.pieces_beyond(line, self._max_pieces):
+                    detail = f"{side}: {count:,} pieces, at most {self._max_pieces:,} are kept"
+                    yield finding("truncation", chunk, place, detail)
+
+    def _poor(self, kind: str, how: str, side: str, chunk: Chunk) -> Iterator[Finding]:
+        pattern = self._coverages[side].poor(chunk.characters[side], how)
+        for place, line in enumerate(chunk.lines[side] if pattern else ()):
+            if pattern and pattern.search(line):
+                marks = itertools.islice(dict.fromkeys(pattern.findall(line)), SHOWN_CHARACTERS)
+                shown = ", ".join(f"{mark!r} (U+{ord(mark):04X})" for mark in marks)
+                yield finding(kind, chunk, place, f"{side}: {shown}")
+
+
+class DriftDetector:
+    """Find runs of lines that are not each other's translations."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._finder = DriftFinder(evidence)
+
+    def look(self, chunk: Chunk) -> Iterator[Finding]:
+        """Give the runs that have come to an end."""
+        yield from map(described, self._finder.add(chunk))
+
+    def finish(self) -> Iterator[Finding]:
+        """Give the last runs."""
+        yield from map(described, self._finder.finish())
+
+
+def described(run: Run) -> Finding:
+    """Say what is wrong with a run."""
+    moved = f"the right targets are {abs(run.shift)} lines {'later' if run.shift > 0 else 'earlier'}"
+    detail = moved.replace("are 1 lines", "are 1 line") if run.shift else "no shift mends it"
+    return Finding("drift", run.first, detail, last=run.last)
