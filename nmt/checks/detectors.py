@@ -1,7 +1,7 @@
 """The detectors of faulty pairs, each made from what `nmt.text` knows about one kind of fault."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -13,13 +13,11 @@ from nmt.text.coverage import BYTES, UNKNOWN, Coverage
 from nmt.text.drift import DriftFinder, Evidence, Run
 from nmt.text.held_out import HeldOutLines
 from nmt.text.lengths import LIMIT, Lengths, sizes
-from nmt.text.rules import CONTROL, RULES
-from nmt.text.scripts import foreign_letters
-from nmt.text.seen import Seen, hashes
+from nmt.text.mojibake import is_suspect
+from nmt.text.rules import CONTROL, RULES, count_words
+from nmt.text.scripts import has_foreign
+from nmt.text.seen import Array, Seen, hashes
 
-PLAIN_RULES = (
-    "mojibake", "identical", "words", "characters", "word-ratio", "character-ratio",
-)  # fmt: skip
 SHOWN_CHARACTERS = 5
 
 
@@ -36,35 +34,66 @@ class PairDetector:
 
 
 class RuleDetector(PairDetector):
-    """Apply the rules of cleaning, each for itself."""
+    """Apply the rules of cleaning, each for itself, to the pairs that it could object to."""
 
     def __init__(self, config: CleanConfig) -> None:
         self._config = config
-        self._plain = {name: RULES[name] for name in PLAIN_RULES}
 
     def look(self, chunk: Chunk) -> Iterator[Finding]:
-        """Try all rules on each pair, and those about rare characters where there are some."""
-        config, rare = self._config, self._rare(chunk)
-        for place, (source, target) in enumerate(chunk.pairs):
-            if not chunk.has_text[place]:
-                yield finding("empty", chunk, place, RULES["empty"](source, target, config))
-                continue
-            for name, rule in self._plain.items():
-                if detail := rule(source, target, config):
-                    yield finding(name, chunk, place, detail)
-            for name in rare:
-                if detail := RULES[name](source, target, config):
+        """Try each rule where it may object; a pair without text has that fault alone."""
+        for name, places in self._suspects(chunk).items():
+            for place in places:
+                detail = RULES[name](*chunk.pairs[place], self._config)
+                if detail and chunk.has_text[place] == (name != "empty"):
                     yield finding(name, chunk, place, detail)
 
-    def _rare(self, chunk: Chunk) -> list[str]:
-        """Name the rules about characters that can object to this chunk at all."""
-        every = chunk.characters["source"] | chunk.characters["target"]
+    def _suspects(self, chunk: Chunk) -> dict[str, Iterable[int]]:
+        """Name the places where each rule may object, far faster than the rules can."""
+        config, everywhere = self._config, range(len(chunk.pairs))
+        lines = [chunk.lines[side] for side in SIDES]
+        counts = [np.fromiter(map(count_words, each), np.float64, len(each)) for each in lines]
+        lengths = [sizes(each) for each in lines]
+        return {
+            "empty": np.flatnonzero(~np.array(chunk.has_text)).tolist(),
+            "control": everywhere if self._has_control(chunk) else (),
+            "mojibake": [
+                place for place, (source, target) in enumerate(chunk.pairs)
+                if is_suspect(source) or is_suspect(target)
+            ],
+            "identical": [
+                place for place, (source, target) in enumerate(chunk.pairs)
+                if source == target or source.strip() == target.strip()
+            ],
+            "words": outside(counts, config.min_words, config.max_words),
+            "characters": outside(lengths, 0, config.max_characters),
+            "word-ratio": far_apart(counts, config.max_word_ratio),
+            "character-ratio": far_apart(lengths, config.max_character_ratio),
+            "script": everywhere if self._has_foreign(chunk) else (),
+        }  # fmt: skip
+
+    def _has_control(self, chunk: Chunk) -> bool:
+        return any(CONTROL.match(each) for side in SIDES for each in chunk.characters[side])
+
+    def _has_foreign(self, chunk: Chunk) -> bool:
         scripts = self._config.source_script, self._config.target_script
-        foreign = any(
-            names and foreign_letters(chunk.characters[side], names)
+        return any(
+            names and has_foreign(chunk.characters[side], names)
             for side, names in zip(SIDES, scripts, strict=True)
         )
-        return ["control"] * any(map(CONTROL.match, every)) + ["script"] * foreign
+
+
+def outside(counts: list[Array], least: float, most: float) -> list[int]:
+    """Name the places where a side has too few or too many."""
+    low, high = np.minimum(*counts), np.maximum(*counts)
+    places: list[int] = np.flatnonzero((low < least) | ((high > most) & (most > 0))).tolist()
+    return places
+
+
+def far_apart(counts: list[Array], limit: float) -> list[int]:
+    """Name the places where one side has too many for the other."""
+    low, high = np.maximum(np.minimum(*counts), 1), np.maximum(*counts)
+    places: list[int] = np.flatnonzero((high > limit * low) & (limit > 0)).tolist()
+    return places
 
 
 class LengthDetector(PairDetector):
@@ -176,6 +205,8 @@ class DriftDetector:
 
 def described(run: Run) -> Finding:
     """Say what is wrong with a run."""
-    moved = f"the right targets are {abs(run.shift)} lines {'later' if run.shift > 0 else 'earlier'}"
+    moved = (
+        f"the right targets are {abs(run.shift)} lines {'later' if run.shift > 0 else 'earlier'}"
+    )
     detail = moved.replace("are 1 lines", "are 1 line") if run.shift else "no shift mends it"
     return Finding("drift", run.first, detail, last=run.last)

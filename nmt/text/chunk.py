@@ -32,8 +32,10 @@ class Chunk:
     @cached_property
     def has_text(self) -> list[bool]:
         """Whether both sides of each pair hold text."""
-        return [not (source.isspace() or target.isspace()) and bool(source and target)
-                for source, target in self.pairs]
+        return [
+            not (source.isspace() or target.isspace()) and bool(source and target)
+            for source, target in self.pairs
+        ]
 
     @cached_property
     def characters(self) -> dict[str, frozenset[str]]:

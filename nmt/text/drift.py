@@ -134,7 +134,8 @@ class Evidence:
 
     def _look_up(self, bins: Array) -> Array:
         total = sum(table[each] for table, each in zip(self._tables, bins, strict=True))
-        return np.clip(np.asarray(total), -CLIP, CLIP)
+        evidence: Array = np.clip(np.asarray(total), -CLIP, CLIP)
+        return evidence
 
 
 def log_ratio(pairs: Array, others: Array) -> Array:

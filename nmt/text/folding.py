@@ -11,7 +11,7 @@ from nmt.text.rules import UNSPACED
 # Most European text: below, no letter takes a mark of its own, and words stand apart.
 EUROPEAN = re.compile("[\0-\u02ff\u0370-\u0482\u048a-\u0590\u1e00-\u1fff\u2000-\u20cf]*")
 EUROPEAN_WORD = re.compile(r"[^\W_]+")
-LETTERS = rf"\p{{L}}\p{{M}}\p{{N}}"
+LETTERS = r"\p{L}\p{M}\p{N}"
 WORD = regex.compile(rf"[{UNSPACED}]\p{{M}}*|[[{LETTERS}]--[{UNSPACED}]]+", regex.V1)
 
 

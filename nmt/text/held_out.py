@@ -1,7 +1,7 @@
 """Which lines of a text are also in texts that are held out, exactly or nearly.
 
 Two lines are nearly the same where their words and pairs of adjacent words have a Jaccard
-similarity of at least NEAR. Every such line is found: it must share one of the rarest elements of
+similarity of at least NEAR. Every such line is found: it must share two of the rarest elements of
 the line that it is like, so that only these are indexed.
 
 Source: Chaudhuri et al. (2006), A Primitive Operator for Similarity Joins in Data Cleaning,
@@ -24,6 +24,7 @@ from nmt.text.seen import Array, hashes
 
 NEAR = 0.6
 FEWEST_WORDS = 4  # of shorter lines, half of all are nearly some other
+SHARED = 2  # rare elements that two near lines have in common
 STEP = np.uint64(0x9E3779B97F4A7C15)  # odd, so that the two words of a pair do not commute
 
 Words = Sequence[str]
@@ -90,31 +91,38 @@ class HeldOutLines:
         counts = Counter(elements([*words, *sample])[0].tolist())
         lists: dict[int, list[int]] = defaultdict(list)
         for number, line in enumerate(words):
-            ranked = sorted(set(elements([line])[0].tolist()), key=lambda each: (counts[each], each))
-            for element in ranked[: len(ranked) - math.ceil(NEAR * len(ranked)) + 1]:
+            ranked = sorted(
+                set(elements([line])[0].tolist()), key=lambda each: (counts[each], each)
+            )
+            for element in ranked[: len(ranked) - math.ceil(NEAR * len(ranked)) + SHARED]:
                 lists[element].append(number)
         keys = sorted(lists)
         self._keys = np.array(keys, np.uint64)
         self._lists = [lists[key] for key in keys]
 
     def near(self, lines: Sequence[Words]) -> Iterator[tuple[int, Place, float]]:
-        """Find for each line the one most like it, if near: its place here, that place, how near."""
+        """Find for each line the one most like it, if near: its place, that place, likeness."""
         if not len(self._keys):
             return
         keys, rows = elements(lines)
         place = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         hits = np.flatnonzero(self._keys[place] == keys)
-        candidates: dict[int, set[int]] = defaultdict(set)
+        candidates: dict[int, list[int]] = defaultdict(list)
         for row, found in zip(rows[hits].tolist(), place[hits].tolist(), strict=True):
-            candidates[row].update(self._lists[found])
+            candidates[row] += self._lists[found]
         for row, numbers in sorted(candidates.items()):
-            own = shingles(lines[row])
-            alike, number = max((self._alike(own, number), -number) for number in numbers)
-            if alike >= NEAR:
-                yield row, self._places[-number], alike
+            if len(numbers) >= SHARED and (best := self._best(lines[row], numbers)):
+                yield row, *best
 
-    def _alike(self, own: Shingles, number: int) -> float:
-        return similarity(own, self._near[self._places[number]])
+    def _best(self, words: Words, numbers: list[int]) -> tuple[Place, float] | None:
+        """Find the line most like some words among those that share enough with them."""
+        likely = [number for number, count in Counter(numbers).items() if count >= SHARED]
+        if not likely:
+            return None
+        own = shingles(words)
+        near = ((similarity(own, self._near[self._places[each]]), -each) for each in likely)
+        alike, number = max(near)
+        return (self._places[-number], alike) if alike >= NEAR else None
 
 
 def shingles(words: Words) -> Shingles:

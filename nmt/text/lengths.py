@@ -44,7 +44,7 @@ class Lengths:
         return cls(ratio, centre, max(spread, LEAST_SPREAD))
 
     def distances(self, sources: Array, targets: Array) -> Array:
-        """Say how many spreads each pair of lengths is from the usual; below 0 where it is short."""
+        """Say how many spreads each pair of lengths is from the usual; below 0 is short."""
         found: Array = (distances(sources, targets, self.ratio) - self.centre) / self.spread
         return found
 

@@ -99,7 +99,9 @@ class Vocabulary:
         marked = [(*line[:MOST_OF_A_LINE], NONE) for line in lines]
         sizes = np.fromiter(map(len, marked), np.int64, len(lines))
         ids = np.fromiter(
-            map(self.numbers.get, itertools.chain.from_iterable(marked), itertools.repeat(0)), np.int64, int(sizes.sum())
+            map(self.numbers.get, itertools.chain.from_iterable(marked), itertools.repeat(0)),
+            np.int64,
+            int(sizes.sum()),
         )
         return Ragged(ids, np.cumsum(sizes) - sizes)
 

@@ -26,7 +26,7 @@ ENOUGH = 2
 
 def find_mojibake(line: str) -> str:
     """Name the first characters of a line that were read in a wrong encoding."""
-    if line.isascii() or not SUSPECT.search(line):
+    if not is_suspect(line):
         return ""
     weight, first = 0, None
     for found in SEQUENCE.finditer(line):
@@ -37,6 +37,11 @@ def find_mojibake(line: str) -> str:
     if accented := ACCENTED.search(line):
         return f"{accented[0][:20]!r} at character {accented.start() + 1} is no Latin text"
     return ""
+
+
+def is_suspect(line: str) -> bool:
+    """Tell quickly whether a line is worth a closer look."""
+    return not line.isascii() and SUSPECT.search(line) is not None
 
 
 def weight_of(sequence: str, after: str) -> int:

@@ -76,7 +76,8 @@ def words(source: str, target: str, config: CleanConfig) -> str:
 
 def count_words(line: str) -> int:
     """Count words; each letter of a script that is written without spaces counts as one."""
-    return len(line.split()) if SPACED.fullmatch(line) else len(WORD.findall(line))
+    is_spaced = line.isascii() or SPACED.fullmatch(line)
+    return len(line.split()) if is_spaced else len(WORD.findall(line))
 
 
 def characters(source: str, target: str, config: CleanConfig) -> str:
@@ -134,7 +135,9 @@ def share_of_script(line: str, scripts: tuple[str, ...]) -> float:
 def letters_of(scripts: tuple[str, ...]) -> "regex.Pattern[str]":
     """Match one letter in any of the scripts."""
     within = "".join(rf"\p{{Script={name}}}" for name in scripts)
-    return regex.compile(rf"[[{within}]&&[^\P{{L}}\p{{Script=Common}}\p{{Script=Inherited}}]]", regex.V1)
+    return regex.compile(
+        rf"[[{within}]&&[^\P{{L}}\p{{Script=Common}}\p{{Script=Inherited}}]]", regex.V1
+    )
 
 
 def on_a_side(source: str, target: str, check: Check) -> str:

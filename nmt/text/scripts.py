@@ -4,8 +4,6 @@ import functools
 from collections import Counter
 from collections.abc import Iterable
 
-import regex
-
 from nmt.text.rules import LETTER, letters_of
 
 LEAST_SHARE = 0.25  # of a text's letters, for a script to be one of its own
@@ -20,7 +18,7 @@ SCRIPTS = (
 
 
 def scripts_of(lines: Iterable[str]) -> tuple[str, ...]:
-    """Name the scripts that a text is in, as the settings of cleaning do; none if it has no letters.
+    """Name the scripts of a text, as the settings of cleaning do; none without letters.
 
     Han goes with Japanese and Korean wherever these have a share, however small Han's own is.
     """
@@ -45,10 +43,6 @@ def script_of(character: str) -> str:
 
 
 @functools.cache
-def foreign_letters(
-    characters: frozenset[str], scripts: tuple[str, ...]
-) -> "regex.Pattern[str] | None":
-    """Match those of some characters that are letters of other scripts; None if there are none."""
-    foreign = {each for each in characters if script_of(each) not in ("", *scripts)}
-    marks = "".join(regex.escape(each) for each in sorted(foreign))
-    return regex.compile(f"[{marks}]") if foreign else None
+def has_foreign(characters: Iterable[str], scripts: tuple[str, ...]) -> bool:
+    """Tell whether any character is a letter of another script."""
+    return any(script_of(each) not in ("", *scripts) for each in characters)
