@@ -73,8 +73,7 @@ class EncodedCorpus:
         return bytes(self._text[side][number]).decode("utf-8")
 
     def lines(self, side: str, begin: int, end: int) -> list[str]:
-        """Give the raw text of lines from `begin` to before `end`, as `line` does, but faster.
-        """
+        """Give the raw text of lines from `begin` to before `end`, as `line` does, but faster."""
         text = self._text[side]
         places = text.offsets[begin : end + 1].tolist()
         raw = text.values[places[0] : places[-1]].tobytes()
