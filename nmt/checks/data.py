@@ -180,5 +180,5 @@ def held_out_lines(
         rows = list(lines)
         shared = [held_out[side].add(rows, name) for side in sides]
         for other, count in sorted(max(shared, key=Counter.total).items()):
-            notes.append(f"{name} has {count:,} lines in common with {other}")
+            notes.append(f"lines that {name} has in common with {other}: {count:,}")
     return held_out, notes

@@ -1,5 +1,6 @@
 """The detectors of faulty pairs, each made from what `nmt.text` knows about one kind of fault."""
 
+import functools
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -170,22 +171,36 @@ class CoverageDetector(PairDetector):
         self._max_pieces = max_pieces
 
     def look(self, chunk: Chunk) -> Iterator[Finding]:
-        """Look at both sides."""
-        for side, coverage in self._coverages.items():
-            for kind, how in (("uncovered", UNKNOWN), ("bytes", BYTES)):
-                yield from self._poor(kind, how, side, chunk)
-            for place, line in enumerate(chunk.lines[side]):
-                if count := coverage.pieces_beyond(line, self._max_pieces):
-                    detail = f"{side}: {count:,} pieces, at most {self._max_pieces:,} are kept"
-                    yield finding("truncation", chunk, place, detail)
+        """Look at both sides; a pair has each fault once."""
+        for kind, of_a_side in (
+            ("uncovered", functools.partial(poor_lines, UNKNOWN)),
+            ("bytes", functools.partial(poor_lines, BYTES)),
+            ("truncation", functools.partial(long_lines, self._max_pieces)),
+        ):
+            named: set[int] = set()
+            for side, coverage in self._coverages.items():
+                for place, detail in of_a_side(coverage, chunk, side):
+                    if place not in named:
+                        named.add(place)
+                        yield finding(kind, chunk, place, f"{side}: {detail}")
 
-    def _poor(self, kind: str, how: str, side: str, chunk: Chunk) -> Iterator[Finding]:
-        pattern = self._coverages[side].poor(chunk.characters[side], how)
-        for place, line in enumerate(chunk.lines[side] if pattern else ()):
-            if pattern and pattern.search(line):
-                marks = itertools.islice(dict.fromkeys(pattern.findall(line)), SHOWN_CHARACTERS)
-                shown = ", ".join(f"{mark!r} (U+{ord(mark):04X})" for mark in marks)
-                yield finding(kind, chunk, place, f"{side}: {shown}")
+
+def poor_lines(how: str, coverage: Coverage, chunk: Chunk, side: str) -> Iterator[tuple[int, str]]:
+    """Find lines with characters that are spelt so, and name these."""
+    pattern = coverage.poor(chunk.characters[side], how)
+    for place, line in enumerate(chunk.lines[side] if pattern else ()):
+        if pattern and pattern.search(line):
+            marks = itertools.islice(dict.fromkeys(pattern.findall(line)), SHOWN_CHARACTERS)
+            yield place, ", ".join(f"{mark!r} (U+{ord(mark):04X})" for mark in marks)
+
+
+def long_lines(
+    limit: int, coverage: Coverage, chunk: Chunk, side: str
+) -> Iterator[tuple[int, str]]:
+    """Find lines of too many pieces."""
+    for place, line in enumerate(chunk.lines[side]):
+        if count := coverage.pieces_beyond(line, limit):
+            yield place, f"{count:,} pieces, at most {limit:,} are kept"
 
 
 class DriftDetector:

@@ -127,7 +127,8 @@ def page(report: "Report") -> Iterator[str]:
         if count := report.counts[kind]:
             runs = f", {report.runs:,} runs" if kind == "drift" else ""
             yield ""
-            yield f"{kind}: {count:,} lines ({count / report.pairs:.2%}{runs}), {meaning}"
+            lines = "1 line" if count == 1 else f"{count:,} lines"
+            yield f"{kind}: {lines} ({count / report.pairs:.2%}{runs}), {meaning}"
             for each in report.examples[kind]:
                 yield from example(each)
     found = set(report.counts)

@@ -7,13 +7,14 @@ from nmt.text.mojibake import find_mojibake
 from nmt.text.rules import mojibake
 
 PROPER = [
-    "Das „MENÜ“ öffnet sich…", "« À la félicité » dit-elle", "félicité\u00a0»", "É»", "São João", "IRMÃ”",
+    "Das „MENÜ“ öffnet sich…", "« À la félicité » dit-elle", "félicité\u00a0»", "É»", "São João",
+    "IRMÃ”",
     "Ça coûte 5\u00a0€ – très cher", "Straße, größer, Äpfel", "Привет, мир", "東京", "naïve façade",
     "Å, Ø og Æ", "50 °C ± 2 µm", "Ă Â Î Ș Ț",
 ]  # fmt: skip
 WRITTEN = [
-    "Die Größe ändern", "très élégant", "it’s “quoted” – yes", "Привет, мир", "Ελληνικά", "señor €5",
-    "über", "naïve", "中文字",
+    "Die Größe ändern", "très élégant", "it’s “quoted” – yes", "Привет, мир", "Ελληνικά",
+    "señor €5", "über", "naïve", "中文字",
 ]  # fmt: skip
 
 
