@@ -201,7 +201,18 @@ def find_runs(evidence: Evidence, features: Features) -> list[Run]:
     for run in sorted(found, key=lambda run: -run.score):  # the best account of each stretch
         if all(run.last < other.first or other.last < run.first for other in runs):
             runs.append(run)
+    runs = [widened(run, [other for other in found if not other.shift]) for run in runs]
     return sorted(run for run in runs if run.last - run.first + 1 >= SHORTEST)
+
+
+def widened(run: Run, others: list[Run]) -> Run:
+    """Take in lines at the ends of a shifted run whose targets are beyond it, and so nowhere."""
+    for other in others:
+        if other.first <= run.last and run.first <= other.last:
+            first = min(run.first, max(other.first, run.first - abs(run.shift)))
+            last = max(run.last, min(other.last, run.last + abs(run.shift)))
+            run = run._replace(first=first, last=last)
+    return run
 
 
 def joined(one: Run, other: Run) -> Run:

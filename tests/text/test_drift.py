@@ -50,8 +50,8 @@ def test_a_run_is_found_in_blocks_as_in_the_whole(
 
 def test_segments_begin_and_end_where_the_sum_does() -> None:
     low, high = -THRESHOLD / 5, THRESHOLD / 4
-    scores = np.array([low] * 9 + [high] * 6 + [low] * 9 + [high] * 3 + [low] * 3 + [high] * 5)
-    assert segments(scores) == [(9, 14, 6 * high), (30, 34, 5 * high)]
+    scores = np.array([low] * 9 + [high] * 6 + [low] * 9 + [high] * 3 + [low] * 4 + [high] * 5)
+    assert segments(scores) == [(9, 14, 6 * high), (31, 35, 5 * high)]
     assert segments(np.array([high] * 4)) == [(0, 3, THRESHOLD)]
     assert segments(np.array([low, high])) == []
     assert segments(np.array([])) == []

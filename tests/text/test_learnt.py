@@ -9,7 +9,7 @@ from nmt.text.scripts import has_foreign, scripts_of
 @pytest.mark.parametrize(
     ("lines", "scripts"),
     [
-        (["A house.", "Дом"], ("Latin",)),
+        (["A house stands here.", "Дом"], ("Latin",)),
         (["Дом стоит"], ("Cyrillic",)),
         (["東京タワーは高い"], ("Han", "Hiragana", "Katakana")),
         (["서울은 크다"], ("Hangul", "Han")),
