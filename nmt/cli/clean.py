@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
     required=True,
     help="Pairs dropped: line number, reason, detail, source and target, separated by tabs.",
 )
+@click.option(
+    "--faults", type=click.Path(), help="Drop the lines, too, that nmt check data listed here."
+)
 @setting_options(CleanConfig, *(field.name for field in dataclasses.fields(CleanConfig)))
 @config_options
 @verbosity_options
@@ -44,25 +47,27 @@ def clean(
     output_target: str | None,
     output_tsv: str | None,
     reasons: str,
+    faults: str | None,
     table: dict[str, Any],
 ) -> None:
     """Drop damaged and unlikely pairs from SOURCE and TARGET.
 
     Rules are tried in this order, and the first that objects gives the reason: empty, control,
-    identical, words, characters, word-ratio, character-ratio, script, duplicate. A limit of 0 is
-    no limit.
+    mojibake, identical, words, characters, word-ratio, character-ratio, script, duplicate. What
+    --faults lists comes before the last of them. A limit of 0 is no limit.
     """
     from tqdm import tqdm  # deferred, as every command's machinery is
 
     from nmt.experiment import section
-    from nmt.text.clean import clean_pairs, summary, write_cleaned
+    from nmt.text.clean import clean_pairs, read_faults, summary, write_cleaned
 
     config = section(CleanConfig, table)
+    listed = read_faults(faults) if faults else {}
     pairs = read_input(source, target, tsv)
     kept = output_paths(tsv, output_source, output_target, output_tsv)
     quiet = None if log.isEnabledFor(logging.INFO) else True  # None: only at a terminal
     progress = tqdm(pairs, desc="cleaning", unit=" pairs", disable=quiet)
-    for line in summary(write_cleaned(clean_pairs(progress, config), kept, reasons)):
+    for line in summary(write_cleaned(clean_pairs(progress, config, listed), kept, reasons)):
         log.info(line)
 
 

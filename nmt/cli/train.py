@@ -37,7 +37,9 @@ nmt train --from run --train new-corpus --output tuned --learning-rate 1e-4
     help="What to do if the run exists; auto: resume it if settings and data are these, else "
     "replace it.",
 )
-@setting_options(DataConfig, "train", "dev_source", "dev_target", "batch_tokens")
+@setting_options(
+    DataConfig, "train", "dev_source", "dev_target", "test", "allow_overlap", "batch_tokens"
+)
 @setting_options(ModelConfig, "preset", "arch")
 @attention_options
 @setting_options(

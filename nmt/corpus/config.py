@@ -16,6 +16,14 @@ class DataConfig:
     train: str = setting("", "Encoded corpus to train on, a folder made by nmt encode.")
     dev_source: str = setting("", "Raw source text of the development set.")
     dev_target: str = setting("", "Raw target text of the development set.")
+    test: tuple[str, ...] = setting(
+        (),
+        "Texts of test sets, which training never reads but checks its corpus against: raw lines "
+        "of either side, or both sides with a tab between.",
+    )
+    allow_overlap: bool = setting(
+        False, "Train although lines of the corpus are in a test set (data.test)."
+    )
     batch_tokens: int = setting(
         4096, "Tokens in a batch, padding included, counted on the longer of its sides."
     )

@@ -4,6 +4,7 @@ A folder with, for each side, `SIDE.ids` and `SIDE.text` (see `store`), the segm
 `SIDE.model`, then `dropped.tsv` and, written last, `corpus.json`.
 """
 
+import itertools
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -70,6 +71,14 @@ class EncodedCorpus:
     def line(self, side: str, number: int) -> str:
         """Give the raw text of a line, as it was before segmentation."""
         return bytes(self._text[side][number]).decode("utf-8")
+
+    def lines(self, side: str, begin: int, end: int) -> list[str]:
+        """Give the raw text of lines from `begin` to before `end`, as `line` does, but faster."""
+        text = self._text[side]
+        places = text.offsets[begin : end + 1].tolist()
+        raw = text.values[places[0] : places[-1]].tobytes()
+        places = [place - places[0] for place in places]
+        return [raw[one:other].decode("utf-8") for one, other in itertools.pairwise(places)]
 
     def segmenter_path(self, side: str) -> Path:
         """Name the segmentation model of a side.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nmt.corpus.encoded import EncodedCorpus
 from nmt.errors import ConfigError
 from nmt.experiment import Experiment, read_experiment
 from nmt.files import atomic_folder, write_json
@@ -15,6 +16,7 @@ from nmt.launch.manifest import (
     refuse_changed_inputs,
     refuse_changed_parent,
 )
+from nmt.launch.overlap import refuse_overlap
 from nmt.launch.parent import with_parent
 from nmt.launch.workbench import Workbench
 from nmt.scoring.tokenizers import refuse_unavailable
@@ -57,6 +59,7 @@ def train(start: Start) -> dict[str, Any]:
     manifest = make_manifest(experiment, start.parent)
     if not begins_afresh(run, manifest, start.existing):
         return resume(start.output)
+    refuse_overlap(EncodedCorpus(experiment.data.train), experiment.data)
     bench = Workbench.prepare(experiment)
     if start.parent is not None:
         bench.take_weights(start.parent)

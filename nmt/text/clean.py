@@ -3,14 +3,14 @@
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from nmt.errors import ConfigError
+from nmt.errors import ConfigError, DataError
 from nmt.text.config import CleanConfig
-from nmt.text.lines import STANDARD, encode_line, open_output
+from nmt.text.lines import STANDARD, encode_line, open_output, read_lines, shown_path
 from nmt.text.rules import RULES
 
 DUPLICATE = "duplicate"  # tried last, so that only kept pairs are remembered
@@ -30,7 +30,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A pair that a rule objected to; `reason` is among REASONS."""
+    """A pair that a rule objected to; `reason` is among REASONS, or the kind of a listed fault."""
 
     number: int
     reason: str
@@ -39,14 +39,24 @@ class Dropped:
     target: str
 
 
-def clean_pairs(pairs: Iterable[tuple[str, str]], config: CleanConfig) -> Iterator[Kept | Dropped]:
+def clean_pairs(
+    pairs: Iterable[tuple[str, str]],
+    config: CleanConfig,
+    faults: Mapping[int, "Dropped"] | None = None,
+) -> Iterator[Kept | Dropped]:
     """Judge each pair, in order, numbered from 1.
+
+    Args:
+        faults: Lines that are dropped as well, by number.
 
     Memory grows by one hash of 16 bytes for a kept pair, and not at all if duplicates may stay.
     """
     seen: set[bytes] = set()
     for number, (source, target) in enumerate(pairs, start=1):
         reason, detail = judge(source, target, config)
+        if not reason and faults and (fault := faults.get(number)):
+            refuse_other_text(fault, source, target)
+            reason, detail = fault.reason, fault.detail
         if not reason and config.drop_duplicates and is_repeated(source, target, seen):
             reason, detail = DUPLICATE, "the same pair was kept before"
         if reason:
@@ -71,6 +81,40 @@ def is_repeated(source: str, target: str, seen: set[bytes]) -> bool:
         return True
     seen.add(key)
     return False
+
+
+def read_faults(path: str | Path) -> dict[int, Dropped]:
+    """Read lines at fault, as `spell` writes them; of several faults of a line the first.
+
+    Texts stay as they are spelt.
+
+    Raises:
+        DataError: A line of the file is something else.
+    """
+    faults: dict[int, Dropped] = {}
+    for place, line in enumerate(read_lines(path), start=1):
+        number, *rest = line.split("\t")
+        if len(rest) != 4 or not (number.isascii() and number.isdecimal()):
+            raise DataError(
+                f"{shown_path(path)}, line {place}: no line number, kind, detail, source and "
+                "target between tabs; nmt check data --faults writes them"
+            )
+        faults.setdefault(int(number), Dropped(int(number), *rest))
+    return faults
+
+
+def refuse_other_text(fault: Dropped, source: str, target: str) -> None:
+    """Refuse a list of faults that was made from another text.
+
+    Raises:
+        DataError: The pair is another than the list says; a run of lines is listed without pairs.
+    """
+    listed = fault.source, fault.target
+    if any(listed) and listed != (source.translate(ESCAPES), target.translate(ESCAPES)):
+        raise DataError(
+            f"the list of faults has another text in line {fault.number:,}; "
+            "make it again from this text with nmt check data --faults"
+        )
 
 
 def write_cleaned(
@@ -129,6 +173,6 @@ def summary(counts: Counter[str]) -> list[str]:
     total = counts.total()
     return [
         f"{name:<16}{counts[name]:>12,}{counts[name] / total:>8.1%}"
-        for name in (*REASONS, KEPT)
+        for name in dict.fromkeys([*REASONS, *sorted(counts.keys() - {KEPT}), KEPT])
         if counts[name]
     ]

@@ -72,6 +72,9 @@ class CleanConfig:
     drop_control: bool = setting(
         True, "Drop pairs that hold control characters, U+FFFD or a byte order mark."
     )
+    drop_mojibake: bool = setting(
+        True, "Drop pairs that were read in another encoding than they were written in."
+    )
     drop_identical: bool = setting(True, "Drop pairs whose two sides are the same.")
     min_words: int = setting(1, "Fewest words of a side.")
     max_words: int = setting(

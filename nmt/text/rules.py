@@ -8,6 +8,7 @@ from collections.abc import Callable
 import regex
 
 from nmt.text.config import CleanConfig
+from nmt.text.mojibake import find_mojibake
 
 Rule = Callable[[str, str, CleanConfig], str]
 Check = Callable[[str], str]
@@ -23,6 +24,7 @@ UNSPACED = "".join(
     for script in ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan")
 )
 WORD = regex.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
+SPACED = re.compile("[\0-\u0e00]*")  # no script below is written without spaces
 LETTER = regex.compile(r"[^\P{L}\p{Script=Common}\p{Script=Inherited}]")
 
 
@@ -47,6 +49,11 @@ def find_control(line: str) -> str:
     return f"U+{ord(found[0]):04X} {name} at character {found.end()}"
 
 
+def mojibake(source: str, target: str, config: CleanConfig) -> str:
+    """Object to text that was read in another encoding than it was written in."""
+    return on_a_side(source, target, find_mojibake) if config.drop_mojibake else ""
+
+
 def identical(source: str, target: str, config: CleanConfig) -> str:
     """Object to a side that was copied, not translated."""
     same = source.strip() == target.strip()
@@ -69,7 +76,8 @@ def words(source: str, target: str, config: CleanConfig) -> str:
 
 def count_words(line: str) -> int:
     """Count words; each letter of a script that is written without spaces counts as one."""
-    return len(line.split()) if line.isascii() else len(WORD.findall(line))
+    is_spaced = line.isascii() or SPACED.fullmatch(line)
+    return len(line.split()) if is_spaced else len(WORD.findall(line))
 
 
 def characters(source: str, target: str, config: CleanConfig) -> str:
@@ -119,15 +127,17 @@ def share_of_script(line: str, scripts: tuple[str, ...]) -> float:
 
     Letters that scripts have in common, such as the Japanese prolonged sound mark, do not count.
     """
-    letters = LETTER.findall(line)
-    within = letters_of(scripts)
-    return sum(map(bool, map(within.match, letters))) / len(letters) if letters else 1.0
+    letters = len(LETTER.findall(line))
+    return len(letters_of(scripts).findall(line)) / letters if letters else 1.0
 
 
 @functools.cache
 def letters_of(scripts: tuple[str, ...]) -> "regex.Pattern[str]":
-    """Match one character in any of the scripts."""
-    return regex.compile("[" + "".join(rf"\p{{Script={name}}}" for name in scripts) + "]")
+    """Match one letter in any of the scripts."""
+    within = "".join(rf"\p{{Script={name}}}" for name in scripts)
+    return regex.compile(
+        rf"[[{within}]&&[^\P{{L}}\p{{Script=Common}}\p{{Script=Inherited}}]]", regex.V1
+    )
 
 
 def on_a_side(source: str, target: str, check: Check) -> str:
@@ -141,6 +151,7 @@ def on_a_side(source: str, target: str, check: Check) -> str:
 RULES: dict[str, Rule] = {  # in the order of trial: the first that objects gives the reason
     "empty": empty,
     "control": control,
+    "mojibake": mojibake,
     "identical": identical,
     "words": words,
     "characters": characters,

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import heapq
 import logging
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from nmt.errors import ConfigError, DataError
 from nmt.files import atomic_folder
 from nmt.text.clean import Dropped, spell
 from nmt.text.config import SplitConfig
+from nmt.text.folding import key_of
 from nmt.text.lines import STANDARD, encode_line, shown_path
 from nmt.text.rules import count_words
 
@@ -66,12 +66,6 @@ class HeldOut:
     pairs: dict[tuple[str, str], str]
     sources: dict[str, str]
     targets: dict[str, str]
-
-
-def key_of(line: str) -> str:
-    """Spell a line so that lines which differ in case, spaces or Unicode form are the same."""
-    # NFKC, since segmentation makes these forms one as well.
-    return " ".join(unicodedata.normalize("NFKC", line).casefold().split())
 
 
 def refuse_streams(paths: Iterable[str | Path]) -> None:

@@ -120,3 +120,10 @@ def test_the_segmenter_must_be_the_one_that_made_the_ids(
     (folder / "source.model").unlink()
     with pytest.raises(DataError, match=r"source.model is missing; encode the corpus again"):
         corpus.segmenter_path("source")
+
+
+def test_many_lines_are_what_each_is(encoded: Encoded) -> None:
+    corpus = encoded()
+    for begin, end in ((0, len(corpus)), (1, 2), (1, 1)):
+        expected = [corpus.line("target", number) for number in range(begin, end)]
+        assert corpus.lines("target", begin, end) == expected
