@@ -30,7 +30,7 @@ from nmt.settings import to_table
 from nmt.training.budget import parse_budget
 from nmt.training.checkpoint import Progress, load_state
 from nmt.training.loop import Materials, Trainer
-from nmt.training.optimizer import make_optimizer
+from nmt.training.ranks import Ranks
 from nmt.training.run import Run
 from nmt.training.update import Updater, held_out_loss
 from nmt.validation import Validator
@@ -61,7 +61,7 @@ class Workbench:
     corpus: EncodedCorpus
 
     @classmethod
-    def prepare(cls, experiment: Experiment) -> "Workbench":
+    def prepare(cls, experiment: Experiment, ranks: Ranks = Ranks()) -> "Workbench":  # noqa: B008
         """Load data and build the model."""
         corpus = EncodedCorpus(experiment.data.train)
         segmenters = segmenters_of(corpus)
@@ -73,9 +73,8 @@ class Workbench:
         stream = BatchStream(corpus, data.batch_tokens, experiment.compute.seed, ends)
         stream.plan(0)
         model = make_model(experiment, segmenters).to(compute.device)
-        config = experiment.training
-        optimizer = make_optimizer(model, config)
-        updater = Updater(model, optimizer, compute, config.label_smoothing, config.clip_norm)
+        updater = Updater.make(model, experiment.training, compute, ranks)
+        ranks.seed(experiment.compute.seed)
         pairs = read_dev(experiment)
         validator = None
         if pairs:
@@ -90,7 +89,7 @@ class Workbench:
         """Start from another model's weights; what it has not got starts fresh."""
         taken = weights_of(load_package(parent).model)
         fresh = {name: each for name, each in weights_of(self.model).items() if name not in taken}
-        copy_weights(self.model, taken | fresh, resolve(parent) / WEIGHTS)
+        copy_weights(self.updater.model, taken | fresh, resolve(parent) / WEIGHTS)
         if fresh:
             kinds = sorted({LAYER.sub(".*.", name) for name in fresh})
             log.info("%d weights start fresh: %s", len(fresh), ", ".join(kinds))
@@ -112,6 +111,7 @@ class Workbench:
 
     def train(self, run: Run, experiment: Experiment, progress: Progress) -> dict[str, Any]:
         """Run the loop, with its messages in the run's log as well."""
+        started_by = run.manifest().get("processes", 1)
         materials = Materials(
             stream=self.stream,
             dev_batches=self.dev_batches,
@@ -120,6 +120,7 @@ class Workbench:
             settings=to_table(experiment),
             corpus=self.corpus.record.content,
             seconds=parse_budget(experiment.training.budget),
+            batches=experiment.training.accumulate * started_by,
         )
         trainer = Trainer(run, self.updater, experiment.training, materials, progress)
         with logged_to(run.log):

@@ -4,7 +4,7 @@ B sentences, T target length.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -15,7 +15,12 @@ from nmt.corpus.batches import Batch
 from nmt.errors import NmtError
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
+from nmt.model.sharded import whole
+from nmt.training.config import TrainingConfig
+from nmt.training.engine import Engine, make_engine
 from nmt.training.loss import LossSums, smoothed_loss
+from nmt.training.optimizer import make_optimizer
+from nmt.training.ranks import Ranks
 
 
 @dataclass
@@ -36,6 +41,19 @@ class Totals:
         self.nll += float(sums.nll)
         self.correct += float(sums.correct)
         self.tokens += sums.tokens
+
+    def collect(self, ranks: Ranks) -> None:
+        """Move what all processes have summed to the first; the others begin again at nought."""
+        if ranks.size == 1:
+            return
+        sums = ranks.sums([self.loss, self.nll, self.correct, self.tokens])
+        self.loss, self.nll, self.correct, self.tokens = *sums[:3], int(sums[3])
+        if not ranks.leads:
+            self.begin_again()
+
+    def begin_again(self) -> None:
+        """Count tokens from nought; updates and time are the same in every process."""
+        self.loss, self.nll, self.correct, self.tokens = 0.0, 0.0, 0.0, 0
 
 
 def batch_loss(model: EncoderDecoder, batch: Batch, smoothing: float, compute: Compute) -> LossSums:
@@ -65,24 +83,36 @@ class Updater:
     compute: Compute
     label_smoothing: float
     clip_norm: float
+    engine: Engine = field(default_factory=Engine)
+
+    @classmethod
+    def make(
+        cls, model: EncoderDecoder, config: TrainingConfig, compute: Compute, ranks: Ranks
+    ) -> "Updater":
+        """Make what trains a model; of a sharded one, a copy is trained."""
+        engine, trained = make_engine(model, compute, ranks)
+        optimizer = make_optimizer(trained, config)
+        return cls(trained, optimizer, compute, config.label_smoothing, config.clip_norm, engine)
 
     def update(self, batches: Sequence[Batch], totals: Totals) -> None:
         """Move the weights by the mean loss over the target tokens of all batches.
+
+        Of several processes each is given all batches, and computes its turns of them; `totals`
+        are of its own.
 
         Raises:
             NmtError: The gradient is not a number; the weights are as they were.
         """
         tokens = sum(batch.tokens for batch in batches)
-        for batch in batches:
-            sums = batch_loss(self.model, batch, self.label_smoothing, self.compute)
-            loss = sums.loss / tokens
-            penalty = self.model.penalty()
-            if penalty is not None:
-                loss = loss + penalty / len(batches)
-            loss.backward()
-            totals.add(sums)
+        turns = self.engine.ranks.turns(batches)
+        for number, (batch, factor) in enumerate(turns, start=1):
+            with self.engine.turn(last=number == len(turns)):
+                loss, sums = self.engine.run(self._objective, batch, tokens, len(batches))
+                (loss * factor).backward()
+            if factor:
+                totals.add(sums)
         limit = self.clip_norm or torch.inf
-        norm = float(clip_grad_norm_(self.model.parameters(), limit))
+        norm = float(whole(clip_grad_norm_(self.model.parameters(), limit)))
         if not torch.isfinite(torch.tensor(norm)):
             raise NmtError(
                 "training diverged: the gradient is not a number; lower training.learning_rate "
@@ -92,6 +122,15 @@ class Updater:
         self.optimizer.zero_grad()
         totals.updates += 1
         totals.gradient += norm
+
+    def _objective(self, batch: Batch, tokens: int, num_batches: int) -> tuple[Tensor, LossSums]:
+        """Give a batch's share of what an update minimises, and what the log tells of it."""
+        sums = batch_loss(self.model, batch, self.label_smoothing, self.compute)
+        loss = sums.loss / tokens
+        penalty = self.model.penalty()
+        if penalty is not None:
+            loss = loss + penalty / num_batches
+        return loss, sums
 
 
 @torch.inference_mode()

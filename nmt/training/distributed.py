@@ -1,0 +1,157 @@
+"""Join the processes that torchrun started, and say who failed when one did."""
+
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import torch
+
+from nmt.errors import ConfigError, Followed, NmtError
+from nmt.training.ranks import Ranks
+
+if TYPE_CHECKING:
+    from torch.distributed import Store
+
+GRACE = timedelta(seconds=10)  # in which a process says why it ended; torchrun kills after 30
+
+
+@contextlib.contextmanager
+def joined(wait_minutes: int) -> Iterator[Ranks]:
+    """Join the processes that torchrun started, for a while; alone without torchrun.
+
+    Args:
+        wait_minutes: How long one waits for another before it is given up.
+
+    Raises:
+        NmtError: A process has died, or does not answer.
+        Followed: Another process has said, or will say, what is wrong.
+    """
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        yield Ranks()
+        return
+    store, ranks = join(timedelta(minutes=wait_minutes))
+    try:
+        with only_errors() if not ranks.leads else contextlib.nullcontext():
+            yield ranks
+    except NmtError as error:
+        say_end(store, ranks, str(error))
+        raise said_once(error, store, ranks) from None
+    except Exception as error:
+        quiet_signals()  # torchrun sends TERM soon after a process has died
+        if not is_lost_contact(error):
+            say_end(store, ranks, repr(error))
+            raise
+        say_end(store, ranks, "")
+        raise why_contact_was_lost(error, store, ranks) from None
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def join(wait: timedelta) -> tuple["Store", Ranks]:
+    """Meet the other processes.
+
+    Raises:
+        ConfigError: The environment is not torchrun's.
+        NmtError: They did not come.
+    """
+    from torch import distributed
+
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    try:
+        store, rank, size = next(distributed.rendezvous("env://", timeout=wait))
+        distributed.init_process_group(
+            backend, store=store, rank=rank, world_size=size, timeout=wait
+        )
+    except ValueError as error:
+        raise ConfigError(
+            f"WORLD_SIZE is set, but not all that torchrun sets ({error}); start several "
+            "processes with torchrun --nproc-per-node N -m nmt train ..."
+        ) from None
+    except distributed.DistError as error:
+        raise NmtError(
+            f"the processes of this training did not meet: {first_line(error)}"
+        ) from None
+    return distributed.PrefixStore("nmt", store), Ranks(rank, size)
+
+
+@contextlib.contextmanager
+def only_errors() -> Iterator[None]:
+    """Say nothing but errors, as the first process speaks for all."""
+    log = logging.getLogger("nmt")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+def quiet_signals() -> None:
+    """Let nothing end this process before it has said why it ends."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def say_end(store: "Store", ranks: Ranks, message: str) -> None:
+    """Leave word of the end of this process; an empty message says that another's was its end."""
+    with contextlib.suppress(torch.distributed.DistError):
+        store.set(str(ranks.rank), message)
+
+
+def ends(store: "Store", ranks: Ranks) -> dict[int, str]:
+    """Collect what the processes say of their end, of those that say something in time."""
+    names = [str(rank) for rank in range(ranks.size)]
+    found: dict[int, str] = {}
+    with contextlib.suppress(torch.distributed.DistError):
+        store.wait(names, GRACE)
+    for name in names:
+        with contextlib.suppress(torch.distributed.DistError):  # the store can die as well
+            if store.check([name]):
+                found[int(name)] = store.get(name).decode()
+    return found
+
+
+def said_once(error: NmtError, store: "Store", ranks: Ranks) -> NmtError:
+    """Leave it to the first process to say what it says too; else tell whose error it is."""
+    if ranks.leads:
+        return error
+    with contextlib.suppress(torch.distributed.DistError):
+        store.wait(["0"], GRACE)
+        if store.get("0").decode() == str(error):
+            return Followed(error.exit_status)
+    error.args = (f"rank {ranks.rank}: {error}",)
+    return error
+
+
+def is_lost_contact(error: Exception) -> bool:
+    """Tell an exchange with other processes that failed from an error of this process."""
+    from torch import distributed
+
+    text = str(error).lower()
+    return isinstance(error, distributed.DistError) or (
+        isinstance(error, RuntimeError) and ("gloo" in text or "nccl" in text)
+    )
+
+
+def why_contact_was_lost(error: Exception, store: "Store", ranks: Ranks) -> NmtError:
+    """Name the processes that died; the first of those that are left says it."""
+    found = ends(store, ranks)
+    dead = [str(rank) for rank in range(ranks.size) if rank not in found]
+    if any(found.values()) or (found and ranks.rank != min(found)):
+        return Followed(1)
+    if not dead:
+        return NmtError(f"the processes have lost one another: {first_line(error)}")
+    name = f"rank {dead[0]} has" if len(dead) == 1 else f"ranks {', '.join(dead)} have"
+    return NmtError(
+        f"{name} died, or did not answer, and the others end; everything until the last "
+        "checkpoint is saved: go on with --resume"
+    )
+
+
+def first_line(error: Exception) -> str:
+    """Cut an error of PyTorch's, which may hold a stack, to its first line."""
+    return str(error).strip().partition("\n")[0]
