@@ -67,6 +67,12 @@ class Compute:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, self.dtype)
 
+    def isolated(self) -> contextlib.AbstractContextManager[object]:
+        """Put random numbers back, after this context, where they were."""
+        import torch
+
+        return torch.random.fork_rng([self.device] if self.device.type == "cuda" else [])
+
 
 def prepare(config: ComputeConfig, *, training: bool) -> Compute:
     """Set threads and seed, and decide device and precision.

@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-import torch
-
 from nmt.corpus.batches import Batch, BatchStream, Position
 from nmt.errors import ConfigError
 from nmt.model.compute import Compute
@@ -67,7 +65,7 @@ def probe(
     def take() -> list[Batch]:
         return list(islice(batches, config.accumulate * ranks.size))
 
-    with torch.random.fork_rng():
+    with compute.isolated():
         for _ in range(WARM_UP):
             updater.update(take(), Totals())
         update = typical_seconds(updater, [take() for _ in range(PROBES)])

@@ -14,7 +14,7 @@ from nmt.errors import ConfigError, Followed, NmtError
 from nmt.training.ranks import Ranks
 
 if TYPE_CHECKING:
-    from torch.distributed import Store
+    from torch.distributed import Store  # type: ignore[attr-defined]
 
 GRACE = timedelta(seconds=10)  # in which a process says why it ended; torchrun kills after 30
 
@@ -34,9 +34,10 @@ def joined(wait_minutes: int) -> Iterator[Ranks]:
         yield Ranks()
         return
     store, ranks = join(timedelta(minutes=wait_minutes))
+    if not ranks.leads:  # the first process speaks for all, to the end
+        logging.getLogger("nmt").setLevel(logging.ERROR)
     try:
-        with only_errors() if not ranks.leads else contextlib.nullcontext():
-            yield ranks
+        yield ranks
     except NmtError as error:
         say_end(store, ranks, str(error))
         raise said_once(error, store, ranks) from None
@@ -58,12 +59,12 @@ def join(wait: timedelta) -> tuple["Store", Ranks]:
         ConfigError: The environment is not torchrun's.
         NmtError: They did not come.
     """
-    from torch import distributed
+    from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
 
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
-        store, rank, size = next(distributed.rendezvous("env://", timeout=wait))
-        distributed.init_process_group(
+        store, rank, size = next(rendezvous("env://", timeout=wait))
+        torch.distributed.init_process_group(
             backend, store=store, rank=rank, world_size=size, timeout=wait
         )
     except ValueError as error:
@@ -71,23 +72,9 @@ def join(wait: timedelta) -> tuple["Store", Ranks]:
             f"WORLD_SIZE is set, but not all that torchrun sets ({error}); start several "
             "processes with torchrun --nproc-per-node N -m nmt train ..."
         ) from None
-    except distributed.DistError as error:
-        raise NmtError(
-            f"the processes of this training did not meet: {first_line(error)}"
-        ) from None
-    return distributed.PrefixStore("nmt", store), Ranks(rank, size)
-
-
-@contextlib.contextmanager
-def only_errors() -> Iterator[None]:
-    """Say nothing but errors, as the first process speaks for all."""
-    log = logging.getLogger("nmt")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
+    except torch.distributed.DistError as error:
+        raise NmtError(f"the processes of a training did not meet: {first_line(error)}") from None
+    return PrefixStore("nmt", store), Ranks(rank, size)
 
 
 def quiet_signals() -> None:
@@ -129,10 +116,8 @@ def said_once(error: NmtError, store: "Store", ranks: Ranks) -> NmtError:
 
 def is_lost_contact(error: Exception) -> bool:
     """Tell an exchange with other processes that failed from an error of this process."""
-    from torch import distributed
-
     text = str(error).lower()
-    return isinstance(error, distributed.DistError) or (
+    return isinstance(error, torch.distributed.DistError) or (
         isinstance(error, RuntimeError) and ("gloo" in text or "nccl" in text)
     )
 

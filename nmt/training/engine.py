@@ -8,10 +8,10 @@ import copy
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
@@ -19,7 +19,8 @@ from nmt.model.layers import DecoderLayer, EncoderLayer
 from nmt.model.sharded import whole
 from nmt.training.ranks import Ranks
 
-Result = TypeVar("Result")
+Result = tuple[Tensor, Any]
+Objective = Callable[..., Result]
 
 
 class Engine:
@@ -27,13 +28,14 @@ class Engine:
 
     ranks = Ranks()
 
-    def run(self, function: Callable[..., Result], *given: Any) -> Result:
-        """Call what uses the model, with the engine listening."""
-        return function(*given)
+    def run(self, last: bool, objective: Objective, *given: Any) -> Result:
+        """Compute a loss with the engine listening.
 
-    def turn(self, last: bool) -> AbstractContextManager[object]:
-        """Enter one backward pass of an update; gradients are joined in the last."""
-        return contextlib.nullcontext()
+        Args:
+            last: Whether it is the update's last; in its backward pass gradients are joined.
+            objective: Gives the loss and whatever else, from what is given.
+        """
+        return objective(*given)
 
     def whole(self, model: EncoderDecoder) -> AbstractContextManager[EncoderDecoder]:
         """Give the model with all its weights, to be measured and saved by the first process.
@@ -50,9 +52,9 @@ class Listening(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, function: Callable[..., Result], *given: Any) -> Result:
+    def forward(self, objective: Objective, *given: Any) -> Result:
         """Call the function."""
-        return function(*given)
+        return objective(*given)
 
 
 class Replicated(Engine):
@@ -61,23 +63,35 @@ class Replicated(Engine):
     Source: Li et al. (2020), https://arxiv.org/abs/2006.15704 (DistributedDataParallel).
     """
 
-    def __init__(self, model: EncoderDecoder, ranks: Ranks) -> None:
-        self.ranks = ranks
-        # A mechanism may leave a weight unused, and in one batch but not in another.
-        self._module = nn.parallel.DistributedDataParallel(
-            Listening(model), broadcast_buffers=False, find_unused_parameters=True
-        )
+    def __init__(self, model: EncoderDecoder, ranks: Ranks, compute: Compute) -> None:
+        self.ranks, self._model, self._compute = ranks, model, compute
+        self._module: nn.parallel.DistributedDataParallel | None = None
 
-    def run(self, function: Callable[..., Result], *given: Any) -> Result:
-        """Call what uses the model, with the engine listening."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "find_unused_parameters=True was specified")
-            result: Result = self._module(function, *given)
+    def run(self, last: bool, objective: Objective, *given: Any) -> Result:
+        """Compute a loss with the engine listening."""
+        if self._module is None:
+            self._module = self._joined(self._leaves_some_unused(objective, *given))
+        with contextlib.nullcontext() if last else self._module.no_sync():
+            result: Result = self._module(objective, *given)
         return result
 
-    def turn(self, last: bool) -> AbstractContextManager[object]:
-        """Enter one backward pass of an update; gradients are joined in the last."""
-        return contextlib.nullcontext() if last else self._module.no_sync()
+    def _joined(self, some_unused: bool) -> nn.parallel.DistributedDataParallel:
+        with warnings.catch_warnings():  # the name that follows is not in older versions
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
+            return nn.parallel.DistributedDataParallel(
+                Listening(self._model),
+                broadcast_buffers=False,
+                find_unused_parameters=some_unused,
+            )
+
+    def _leaves_some_unused(self, objective: Objective, *given: Any) -> bool:
+        """Try whether some weight gets no gradient; the engine warns when told so in vain."""
+        with self._compute.isolated():
+            loss, _ = objective(*given)
+            loss.backward()
+        unused = any(each.grad is None for each in self._model.parameters())
+        self._model.zero_grad()
+        return self.ranks.highest([unused]) != [0.0]
 
 
 class Sharded(Engine):
@@ -106,11 +120,12 @@ class Sharded(Engine):
         layers = [each for each in self.model.modules() if isinstance(each, STACKED)]
         for layer in layers:
             fully_shard(layer, mesh=mesh, reshard_after_forward=reshard)
-        self._module = fully_shard(Listening(self.model), mesh=mesh, reshard_after_forward=False)
+        self._module = Listening(self.model)
+        fully_shard(self._module, mesh=mesh, reshard_after_forward=False)
 
-    def run(self, function: Callable[..., Result], *given: Any) -> Result:
-        """Call what uses the model, with the engine listening."""
-        result: Result = self._module(function, *given)
+    def run(self, last: bool, objective: Objective, *given: Any) -> Result:
+        """Compute a loss with the engine listening; parts of gradients are joined each time."""
+        result: Result = self._module(objective, *given)
         return result
 
     @contextlib.contextmanager
@@ -145,4 +160,4 @@ def make_engine(
     if compute.sharding == "fsdp":
         sharded = Sharded(model, ranks, compute.device)
         return sharded, sharded.model
-    return Replicated(model, ranks), model
+    return Replicated(model, ranks, compute), model

@@ -8,8 +8,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-
 from nmt.corpus.batches import Batch, BatchStream
 from nmt.errors import Interrupted
 from nmt.model.contract import EncoderDecoder
@@ -190,7 +188,7 @@ class Trainer:
 
     def _measured(self, model: EncoderDecoder) -> dict[str, dict[str, Any]]:
         model.eval()
-        with torch.random.fork_rng():
+        with self.updater.compute.isolated():
             losses = held_out_loss(model, self.materials.dev_batches, self.updater.compute)
             scored = self.materials.validate(model) if self.materials.validate else {}
         model.train()

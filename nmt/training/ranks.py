@@ -25,8 +25,8 @@ def seed_of(*parts: int) -> int:
 class Ranks:
     """The processes that train one model together; by default one alone.
 
-    All methods but `seed` and `turns` must be called by every process at the same point. What they exchange
-    are a few numbers on the processor; gradients are the engine's.
+    All methods but `seed` and `turns` must be called by every process at the same point. They
+    exchange a few numbers on the processor; gradients are the engine's.
 
     Attributes:
         rank: The number of this process, from 0.

@@ -106,9 +106,9 @@ class Updater:
         tokens = sum(batch.tokens for batch in batches)
         turns = self.engine.ranks.turns(batches)
         for number, (batch, factor) in enumerate(turns, start=1):
-            with self.engine.turn(last=number == len(turns)):
-                loss, sums = self.engine.run(self._objective, batch, tokens, len(batches))
-                (loss * factor).backward()
+            last = number == len(turns)
+            loss, sums = self.engine.run(last, self._objective, batch, tokens, len(batches))
+            (loss * factor).backward()
             if factor:
                 totals.add(sums)
         limit = self.clip_norm or torch.inf
