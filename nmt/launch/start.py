@@ -52,24 +52,31 @@ def train(start: Start) -> dict[str, Any]:
     Raises:
         NmtError: Whatever is wrong with settings or data, before anything runs.
     """
-    refuse_unready(start.experiment)
-    experiment = with_parent(start.experiment, start.parent)
-    manifest = make_manifest(experiment, start.parent)
-    with joined(experiment.compute.wait_minutes) as ranks:
+    with joined(start.experiment.compute.wait_minutes) as ranks:
+        refuse_unready(start.experiment)
+        experiment = with_parent(start.experiment, start.parent)
         run = run_of(start.output, ranks)
-        if not ranks.told(ranks.leads and begins_afresh(run, manifest, start.existing)):
-            return go_on(run, ranks)
-        bench = Workbench.prepare(experiment, ranks)
-        if start.parent is not None:
-            bench.take_weights(start.parent)
-        experiment = with_planned_updates(experiment, bench, ranks)
-        if ranks.leads:
-            with atomic_folder(run.folder, replace=True) as folder:
-                Run(folder).create()
-                save_table(to_table(experiment), folder / "config.toml")
-                write_json(folder / "manifest.json", {**manifest, "processes": ranks.size})
-        ranks.told(None)  # others wait for the folder
-        return bench.train(run, experiment, Progress())
+        manifest = {**make_manifest(experiment, start.parent), "processes": ranks.size}
+        if ranks.told(ranks.leads and begins_afresh(run, manifest, start.existing)):
+            return begin(run, experiment, manifest, ranks)
+        return go_on(run, ranks)
+
+
+def begin(
+    run: Run, experiment: Experiment, manifest: dict[str, Any], ranks: Ranks
+) -> dict[str, Any]:
+    """Begin a run, among the processes that train it."""
+    bench = Workbench.prepare(experiment, ranks)
+    if manifest["parent"]:
+        bench.take_weights(Path(manifest["parent"]))
+    experiment = with_planned_updates(experiment, bench, ranks)
+    if ranks.leads:
+        with atomic_folder(run.folder, replace=True) as folder:
+            Run(folder).create()
+            save_table(to_table(experiment), folder / "config.toml")
+            write_json(folder / "manifest.json", manifest)
+    ranks.told(None)  # others wait for the folder
+    return bench.train(run, experiment, Progress())
 
 
 def resume(folder: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import signal
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from nmt.training.ranks import Ranks
 if TYPE_CHECKING:
     from torch.distributed import Store  # type: ignore[attr-defined]
 
-GRACE = timedelta(seconds=10)  # in which a process says why it ended; torchrun kills after 30
+GRACE = 10.0  # seconds in which a process says why it ends; torchrun kills after 30
 
 
 @contextlib.contextmanager
@@ -91,25 +92,32 @@ def say_end(store: "Store", ranks: Ranks, message: str) -> None:
 
 def ends(store: "Store", ranks: Ranks) -> dict[int, str]:
     """Collect what the processes say of their end, of those that say something in time."""
-    names = [str(rank) for rank in range(ranks.size)]
-    found: dict[int, str] = {}
-    with contextlib.suppress(torch.distributed.DistError):
-        store.wait(names, GRACE)
-    for name in names:
-        with contextlib.suppress(torch.distributed.DistError):  # the store can die as well
-            if store.check([name]):
-                found[int(name)] = store.get(name).decode()
+    limit, found = time.monotonic() + GRACE, {}
+    for rank in range(ranks.size):
+        message = end_of(store, rank, limit - time.monotonic())
+        if message is not None:
+            found[rank] = message
     return found
+
+
+def end_of(store: "Store", rank: int, seconds: float) -> str | None:
+    """Wait for what a process says of its end; None if it says nothing."""
+    limit = time.monotonic() + seconds
+    with contextlib.suppress(torch.distributed.DistError):  # the store can die as well
+        while not store.check([str(rank)]):
+            if time.monotonic() > limit:
+                return None
+            time.sleep(0.05)
+        return store.get(str(rank)).decode()
+    return None
 
 
 def said_once(error: NmtError, store: "Store", ranks: Ranks) -> NmtError:
     """Leave it to the first process to say what it says too; else tell whose error it is."""
     if ranks.leads:
         return error
-    with contextlib.suppress(torch.distributed.DistError):
-        store.wait(["0"], GRACE)
-        if store.get("0").decode() == str(error):
-            return Followed(error.exit_status)
+    if end_of(store, 0, GRACE) == str(error):
+        return Followed(error.exit_status)
     error.args = (f"rank {ranks.rank}: {error}",)
     return error
 
