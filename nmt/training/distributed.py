@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -65,6 +65,9 @@ def join(wait: timedelta) -> tuple["Store", Ranks]:
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
         store, rank, size = next(rendezvous("env://", timeout=wait))
+        # torchrun's store outlives a restart, and with it the addresses of those that died.
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        store = PrefixStore(f"nmt/{attempt}/{size}", store)
         torch.distributed.init_process_group(
             backend, store=store, rank=rank, world_size=size, timeout=wait
         )
@@ -73,9 +76,9 @@ def join(wait: timedelta) -> tuple["Store", Ranks]:
             f"WORLD_SIZE is set, but not all that torchrun sets ({error}); start several "
             "processes with torchrun --nproc-per-node N -m nmt train ..."
         ) from None
-    except torch.distributed.DistError as error:
+    except RuntimeError as error:
         raise NmtError(f"the processes of a training did not meet: {first_line(error)}") from None
-    return PrefixStore("nmt", store), Ranks(rank, size)
+    return PrefixStore("ends", store), Ranks(rank, size)
 
 
 def quiet_signals() -> None:
@@ -91,7 +94,7 @@ def say_end(store: "Store", ranks: Ranks, message: str) -> None:
 
 
 def ends(store: "Store", ranks: Ranks) -> dict[int, str]:
-    """Collect what the processes say of their end, of those that say something in time."""
+    """Collect what processes say of their end, of those that say something in time."""
     limit, found = time.monotonic() + GRACE, {}
     for rank in range(ranks.size):
         message = end_of(store, rank, limit - time.monotonic())
@@ -103,21 +106,20 @@ def ends(store: "Store", ranks: Ranks) -> dict[int, str]:
 def end_of(store: "Store", rank: int, seconds: float) -> str | None:
     """Wait for what a process says of its end; None if it says nothing."""
     limit = time.monotonic() + seconds
-    with contextlib.suppress(torch.distributed.DistError):  # the store can die as well
-        while not store.check([str(rank)]):
-            if time.monotonic() > limit:
-                return None
-            time.sleep(0.05)
-        return store.get(str(rank)).decode()
-    return None
+    while not store.check([str(rank)]):
+        if time.monotonic() > limit:
+            return None
+        time.sleep(0.05)
+    return str(store.get(str(rank)).decode())
 
 
 def said_once(error: NmtError, store: "Store", ranks: Ranks) -> NmtError:
     """Leave it to the first process to say what it says too; else tell whose error it is."""
     if ranks.leads:
         return error
-    if end_of(store, 0, GRACE) == str(error):
-        return Followed(error.exit_status)
+    with contextlib.suppress(torch.distributed.DistError):
+        if end_of(store, 0, GRACE) == str(error):
+            return Followed(error.exit_status)
     error.args = (f"rank {ranks.rank}: {error}",)
     return error
 
@@ -132,16 +134,23 @@ def is_lost_contact(error: Exception) -> bool:
 
 def why_contact_was_lost(error: Exception, store: "Store", ranks: Ranks) -> NmtError:
     """Name the processes that died; the first of those that are left says it."""
-    found = ends(store, ranks)
-    dead = [str(rank) for rank in range(ranks.size) if rank not in found]
-    if any(found.values()) or (found and ranks.rank != min(found)):
+    try:
+        found = ends(store, ranks)
+    except torch.distributed.DistError:  # without torchrun's store, the first process holds it
+        return died([0])
+    if any(found.values()) or ranks.rank != min(found):
         return Followed(1)
-    if not dead:
-        return NmtError(f"the processes have lost one another: {first_line(error)}")
-    name = f"rank {dead[0]} has" if len(dead) == 1 else f"ranks {', '.join(dead)} have"
+    dead = [rank for rank in range(ranks.size) if rank not in found]
+    return died(dead) if dead else NmtError(f"the processes lost one another: {first_line(error)}")
+
+
+def died(dead: Sequence[int]) -> NmtError:
+    """Say which processes died and how to go on."""
+    names = ", ".join(map(str, dead))
+    who = f"rank {names} has" if len(dead) == 1 else f"ranks {names} have"
     return NmtError(
-        f"{name} died, or did not answer, and the others end; everything until the last "
-        "checkpoint is saved: go on with --resume"
+        f"{who} died, or did not answer, so the others end; everything until the last checkpoint "
+        "is saved: go on with --resume"
     )
 
 
