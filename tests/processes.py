@@ -1,5 +1,6 @@
 """Processes of one training, for tests: forked, so that they start at once."""
 
+import importlib
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -45,6 +46,7 @@ def in_processes(function: Callable[[int], Any], size: int = 2) -> list[Any]:
     setting = {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)}
     setting |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
     setting["TORCHELASTIC_USE_AGENT_STORE"] = "True"
+    importlib.import_module("torch._dynamo")  # takes seconds, and each process would do it
     context = multiprocessing.get_context("fork")
     started = []
     for rank in range(size):

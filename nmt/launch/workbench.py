@@ -125,6 +125,7 @@ class Workbench:
         trainer = Trainer(run, self.updater, experiment.training, materials, progress)
         with logged_to(run.log):
             self._announce(experiment)
+            tell_of_processes(self.updater.engine.ranks.size, materials.batches, experiment)
             return trainer.train()
 
     def _announce(self, experiment: Experiment) -> None:
@@ -133,6 +134,19 @@ class Workbench:
             "%s parameters, %s pairs, %s updates, %s on %s",
             f"{count_parameters(self.model):,}", f"{len(self.corpus):,}",
             f"{experiment.training.max_updates:,}", precision, self.compute.device,
+        )  # fmt: skip
+
+
+def tell_of_processes(size: int, batches: int, experiment: Experiment) -> None:
+    """Say what several processes share, and which of them have nothing to do."""
+    if size > 1:
+        sharding = experiment.compute.sharding
+        log.info("%d processes (%s), %d batches an update", size, sharding, batches)
+    if size > batches:
+        log.warning(
+            "%d of %d processes are idle: the run was begun with %d batches an update, which "
+            "holds for all of it",
+            size - batches, size, batches,
         )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from nmt.corpus.batches import Batch
 from nmt.errors import ConfigError, DataError, Followed, Interrupted, NmtError
 from nmt.experiment import Experiment
 from nmt.launch.start import Start, resume, train
+from nmt.launch.workbench import tell_of_processes
 from nmt.model import compute as compute_module
 from nmt.model.build import build_model
 from nmt.model.compute import Compute, choose_device
@@ -49,6 +50,8 @@ MODELS = {
     "recurrent": ({"arch": "rnn", "ffn_size": ModelConfig().ffn_size}, AttentionSections()),
     "penalty": ({}, AttentionSections(encoder=SPAN, decoder=SPAN)),
 }
+
+SHARDINGS = ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)]
 
 
 @pytest.fixture
@@ -87,7 +90,7 @@ def after_updates(
         return {name: each.detach().numpy() for name, each in whole.named_parameters()}, totals
 
 
-@pytest.mark.parametrize("sharding", ["ddp", "fsdp"])
+@pytest.mark.parametrize("sharding", SHARDINGS)
 @pytest.mark.parametrize("name", MODELS)
 def test_one_batch_and_parts_of_it_in_processes_move_the_weights_alike(
     make_batches: MakeBatches, compute: Compute, name: str, sharding: str
@@ -163,7 +166,7 @@ def losses(folder: Path) -> list[float]:
     return [line["loss"] for line in lines]
 
 
-@pytest.mark.parametrize("sharding", ["ddp", "fsdp"])
+@pytest.mark.parametrize("sharding", SHARDINGS)
 def test_a_run_of_two_processes_is_that_of_one_with_twice_the_batches(
     experiment: Make, tmp_path: Path, contents: Contents, sharding: str
 ) -> None:
@@ -213,7 +216,7 @@ def test_a_signal_to_one_stops_all_and_the_run_goes_on_bit_for_bit(
     assert contents(folder) == contents(tmp_path / "steady")
 
 
-@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("size", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_what_two_began_another_number_ends_alike(
     experiment: Make, tmp_path: Path, size: int
 ) -> None:
@@ -231,6 +234,21 @@ def test_what_two_began_another_number_ends_alike(
     assert losses(folder) == pytest.approx(losses(tmp_path / "steady"), rel=1e-5)
 
 
+def test_the_log_tells_how_many_share_the_work_and_who_is_idle(
+    experiment: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", logger="nmt"):
+        for size in (1, 2, 3):
+            tell_of_processes(size, 2, experiment())
+    assert caplog.messages == [
+        "2 processes (ddp), 2 batches an update",
+        "3 processes (ddp), 2 batches an update",
+        "1 of 3 processes are idle: the run was begun with 2 batches an update, which holds for "
+        "all of it",
+    ]
+
+
+@pytest.mark.slow
 def test_sharded_and_replicated_weights_are_saved_alike(experiment: Make, tmp_path: Path) -> None:
     for sharding in ("ddp", "fsdp"):
         settings = experiment("model.dropout=0", f"compute.sharding={sharding}")
@@ -244,6 +262,7 @@ def test_sharded_and_replicated_weights_are_saved_alike(experiment: Make, tmp_pa
         ]
 
 
+@pytest.mark.slow
 def test_a_sharded_run_goes_on_bit_for_bit(
     experiment: Make, tmp_path: Path, contents: Contents
 ) -> None:
@@ -260,6 +279,7 @@ def test_a_sharded_run_goes_on_bit_for_bit(
     assert contents(folder) == contents(tmp_path / "steady")
 
 
+@pytest.mark.slow
 def test_a_budget_is_planned_by_the_first_for_all(
     experiment: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
