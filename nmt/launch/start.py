@@ -24,6 +24,7 @@ from nmt.training.checkpoint import Progress
 from nmt.training.distributed import joined
 from nmt.training.ranks import Ranks
 from nmt.training.run import ReadOnlyRun, Run
+from nmt.training.tensorboard import refuse_without_tensorboard
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +129,7 @@ def refuse_unready(experiment: Experiment) -> None:
         raise ConfigError("training.patience needs a development set (data.dev_source, dev_target)")
     parse_budget(training.budget)
     refuse_unavailable(experiment.score.tokenize)
+    refuse_without_tensorboard(wanted=training.tensorboard)
 
 
 def with_planned_updates(experiment: Experiment, bench: Workbench, ranks: Ranks) -> Experiment:

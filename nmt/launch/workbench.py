@@ -32,6 +32,7 @@ from nmt.training.checkpoint import Progress, load_state
 from nmt.training.loop import Materials, Trainer
 from nmt.training.ranks import Ranks
 from nmt.training.run import Run
+from nmt.training.tensorboard import told_to_tensorboard
 from nmt.training.update import Updater, held_out_loss
 from nmt.validation import Validator
 
@@ -123,7 +124,8 @@ class Workbench:
             batches=experiment.training.accumulate * started_by,
         )
         trainer = Trainer(run, self.updater, experiment.training, materials, progress)
-        with logged_to(run.log):
+        watched = told_to_tensorboard(run, progress.update, wanted=experiment.training.tensorboard)
+        with logged_to(run.log), watched:
             self._announce(experiment)
             tell_of_processes(self.updater.engine.ranks.size, materials.batches, experiment)
             return trainer.train()

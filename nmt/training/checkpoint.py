@@ -10,7 +10,8 @@ from torch import Tensor
 from nmt.corpus.batches import Position
 from nmt.errors import CheckpointError
 from nmt.files import read_json, write_json
-from nmt.model.directory import WEIGHTS, load_tensors, load_weights, save_tensors
+from nmt.model.directory import WEIGHTS, load_tensors, load_weights, save_tensors, weights_of
+from nmt.model.sharded import whole
 from nmt.training.optimizer import optimizer_tensors, restore_optimizer
 from nmt.training.ranks import Ranks, seed_of
 from nmt.training.update import Totals, Updater
@@ -47,16 +48,23 @@ def save_state(folder: Path, updater: Updater, progress: Progress) -> None:
     """Write the state beside a checkpoint's model."""
     state = folder / "state"
     state.mkdir()
-    optimizer, random = state_tensors(updater)
-    save_tensors(optimizer, state / "optimizer.safetensors")
-    save_tensors(random, state / "random.safetensors")
+    collected = state_tensors(updater)
+    for name, tensors in collected.items():
+        save_tensors(tensors, state / name)
     write_json(state / "progress.json", asdict(progress))
 
 
-def state_tensors(updater: Updater) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Collect the optimizer's memory and the states of random numbers; every process must."""
-    random = random_states() | states_of_others(updater.engine.ranks, updater.compute.device)
-    return optimizer_tensors(updater.model, updater.optimizer), random
+def state_tensors(updater: Updater) -> dict[str, dict[str, Tensor]]:
+    """Collect the files of the state; every process must, if not to write them."""
+    files = {
+        "optimizer.safetensors": optimizer_tensors(updater.model, updater.optimizer),
+        "random.safetensors": random_states()
+        | states_of_others(updater.engine.ranks, updater.compute.device),
+    }
+    if updater.moving is not None:  # the model beside this state is that average
+        weights = weights_of(updater.model).items()
+        files[WEIGHTS] = {name: whole(weight).cpu() for name, weight in weights}
+    return files
 
 
 def load_state(folder: Path, updater: Updater) -> Progress:
@@ -67,6 +75,9 @@ def load_state(folder: Path, updater: Updater) -> Progress:
     """
     state = folder / "state"
     load_weights(updater.model, folder / WEIGHTS)
+    if updater.moving is not None:
+        updater.moving.take()
+        load_weights(updater.model, state / WEIGHTS)
     tensors = load_tensors(state / "optimizer.safetensors")
     restore_optimizer(updater.model, updater.optimizer, tensors)
     random, ranks = load_tensors(state / "random.safetensors"), updater.engine.ranks

@@ -130,6 +130,8 @@ class Trainer:
         set_rate(self.updater.optimizer, self._rate(self.progress.update + 1))
         self.updater.update([batch for batch, _ in batches], self.progress.totals)
         self.progress.update += 1
+        if self.updater.moving is not None:
+            self.updater.moving.add(self.progress.update)
         self.progress.position = batches[-1][1]
         self.progress.tokens += sum(batch.tokens for batch, _ in batches)
         self.progress.totals.seconds += self._lap()
@@ -162,7 +164,8 @@ class Trainer:
 
     def _validate_and_save(self) -> None:
         update = self.progress.update
-        scores = self._measure()
+        with self.updater.whole() as model:
+            scores, told = self._measure(), model.statistics()
         self.progress.validated.append(update)
         better = self._is_better(scores)
         if better:
@@ -174,9 +177,8 @@ class Trainer:
             values = {name: score["value"] for name, score in scores.items()}
             self.run.record("validation", {"update": update, **values, "seconds": seconds})
             log.info("validation at update %s: %s", f"{update:,}", spelled(values))
-        with self.updater.engine.whole(self.updater.model) as model:
-            if told := model.statistics():
-                self.run.record("attention", {"update": update, **told})
+        if told:
+            self.run.record("attention", {"update": update, **told})
         self._save(scores)
 
     def _measure(self) -> dict[str, dict[str, Any]]:
@@ -217,14 +219,16 @@ class Trainer:
         """Write a checkpoint, point the links to it, and remove old ones."""
         self._lap()
         self.progress.totals.collect(self.ranks)
-        with self.updater.engine.whole(self.updater.model) as model:
-            if self.ranks.leads:
-                name = self.run.checkpoint(self.progress.update).name
-                with self.run.new_checkpoint(name) as folder:
+        if self.ranks.leads:
+            name = self.run.checkpoint(self.progress.update).name
+            with self.run.new_checkpoint(name) as folder:
+                with self.updater.whole() as model:
                     save_package(folder, self._package(model, scores))
-                    save_state(folder, self.updater, self.progress)
-            else:
-                state_tensors(self.updater)  # which the first process is collecting
+                save_state(folder, self.updater, self.progress)
+        else:  # its part of what the first process collects
+            with self.updater.whole():
+                pass
+            state_tensors(self.updater)
         self.point_links()
         self._prune()
 

@@ -6,7 +6,7 @@ W processes.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +14,20 @@ from torch import Tensor
 
 Value = TypeVar("Value")
 Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Turn(Generic[Item]):
+    """A process' part in an update: one of its items.
+
+    Attributes:
+        factor: Of the loss; 0 for an item that is another's.
+        last: Whether it is the process' last in this update.
+    """
+
+    item: Item
+    factor: float
+    last: bool
 
 
 def seed_of(*parts: int) -> int:
@@ -46,16 +60,17 @@ class Ranks:
         if not self.leads:
             torch.manual_seed(seed_of(seed, self.rank))
 
-    def turns(self, items: Sequence[Item]) -> list[tuple[Item, float]]:
-        """Deal this process its items of an update, each with the factor of its loss.
+    def turns(self, items: Sequence[Item]) -> list[Turn[Item]]:
+        """Deal this process its items of an update.
 
         All get the same number, since an engine waits for all of them; who would go short takes
         the first item without counting it. An engine averages over processes what is to be
         summed, hence the factor W.
         """
-        turns = [(item, float(self.size)) for item in items[self.rank :: self.size]]
-        short = -(-len(items) // self.size) - len(turns)
-        return turns + [(items[0], 0.0)] * short
+        mine = [(item, float(self.size)) for item in items[self.rank :: self.size]]
+        count = -(-len(items) // self.size)
+        mine += [(items[0], 0.0)] * (count - len(mine))
+        return [Turn(*each, last=number == count) for number, each in enumerate(mine, start=1)]
 
     def sums(self, values: Sequence[float]) -> list[float]:
         """Add up what each process has."""

@@ -3,7 +3,8 @@
 B sentences, T target length.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -16,11 +17,12 @@ from nmt.errors import NmtError
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
 from nmt.model.sharded import whole
+from nmt.training.averaging import MovingAverage
 from nmt.training.config import TrainingConfig
 from nmt.training.engine import Engine, make_engine
 from nmt.training.loss import LossSums, smoothed_loss
 from nmt.training.optimizer import make_optimizer
-from nmt.training.ranks import Ranks
+from nmt.training.ranks import Ranks, Turn
 
 
 @dataclass
@@ -76,13 +78,18 @@ def on(array: object, device: torch.device) -> Tensor:
 
 @dataclass(frozen=True)
 class Updater:
-    """What an update needs besides its batches."""
+    """What an update needs besides its batches.
+
+    Attributes:
+        moving: The moving average of weights that is to be saved in their place; None for none.
+    """
 
     model: EncoderDecoder
     optimizer: Optimizer
     compute: Compute
     label_smoothing: float
     clip_norm: float
+    moving: MovingAverage | None = None
     engine: Engine = field(default_factory=Engine)
 
     @classmethod
@@ -92,7 +99,19 @@ class Updater:
         """Make what trains a model; of a sharded one, a copy is trained."""
         engine, trained = make_engine(model, compute, ranks)
         optimizer = make_optimizer(trained, config)
-        return cls(trained, optimizer, compute, config.label_smoothing, config.clip_norm, engine)
+        moving = MovingAverage(trained, config.ema) if config.ema else None
+        smoothing, limit = config.label_smoothing, config.clip_norm
+        return cls(trained, optimizer, compute, smoothing, limit, moving, engine)
+
+    @contextmanager
+    def whole(self) -> Iterator[EncoderDecoder]:
+        """Give the model that is validated and saved, whole and perhaps averaged.
+
+        Every process must enter; what the first does with it is no other's concern.
+        """
+        averaged = self.moving.in_place() if self.moving else nullcontext()
+        with averaged, self.engine.whole(self.model) as model:
+            yield model
 
     def update(self, batches: Sequence[Batch], totals: Totals) -> None:
         """Move the weights by the mean loss over the target tokens of all batches.
@@ -104,12 +123,9 @@ class Updater:
             NmtError: The gradient is not a number; the weights are as they were.
         """
         tokens = sum(batch.tokens for batch in batches)
-        turns = self.engine.ranks.turns(batches)
-        for number, (batch, factor) in enumerate(turns, start=1):
-            last = number == len(turns)
-            loss, sums = self.engine.run(last, self._objective, batch, tokens, len(batches))
-            (loss * factor).backward()
-            if factor:
+        for turn in self.engine.ranks.turns(batches):
+            sums = self.add_gradient(turn, tokens, len(batches))
+            if turn.factor:
                 totals.add(sums)
         limit = self.clip_norm or torch.inf
         norm = float(whole(clip_grad_norm_(self.model.parameters(), limit)))
@@ -123,13 +139,19 @@ class Updater:
         totals.updates += 1
         totals.gradient += norm
 
-    def _objective(self, batch: Batch, tokens: int, num_batches: int) -> tuple[Tensor, LossSums]:
-        """Give a batch's share of what an update minimises, and what the log tells of it."""
+    def add_gradient(self, turn: Turn[Batch], tokens: int, parts: int) -> LossSums:
+        """Add the share that a batch has in an update of so many target tokens and batches."""
+        sums: LossSums
+        loss, sums = self.engine.run(turn.last, self._objective, turn.item, tokens, parts)
+        (loss * turn.factor).backward()
+        return sums
+
+    def _objective(self, batch: Batch, tokens: int, parts: int) -> tuple[Tensor, LossSums]:
         sums = batch_loss(self.model, batch, self.label_smoothing, self.compute)
         loss = sums.loss / tokens
         penalty = self.model.penalty()
         if penalty is not None:
-            loss = loss + penalty / num_batches
+            loss = loss + penalty / parts
         return loss, sums
 
 

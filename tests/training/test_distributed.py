@@ -81,7 +81,7 @@ def after_updates(
 ) -> tuple[Weights, Totals]:
     """Update by the gradient itself, and give the weights and what was counted."""
     engine, trained = make_engine(model, compute, ranks)
-    updater = Updater(trained, SGD(trained.parameters(), lr=1.0), compute, 0.1, 1.0, engine)
+    updater = Updater(trained, SGD(trained.parameters(), lr=1.0), compute, 0.1, 1.0, engine=engine)
     totals = Totals()
     for batches in work:
         updater.update(batches, totals)
@@ -116,9 +116,13 @@ def test_every_process_gets_as_many_turns_and_every_item_counts_once() -> None:
         for count in range(1, 9):
             dealt = [Ranks(rank, size).turns(range(count)) for rank in range(size)]
             assert len(set(map(len, dealt))) == 1
-            counted = [item for turns in dealt for item, factor in turns if factor]
+            counted = [turn.item for turns in dealt for turn in turns if turn.factor]
             assert sorted(counted) == list(range(count))
-            assert {factor for turns in dealt for _, factor in turns} <= {0.0, float(size)}
+            factors = {turn.factor for turns in dealt for turn in turns}
+            assert {float(size)} <= factors <= {0.0, float(size)}
+            assert all(
+                [turn.last for turn in turns].index(True) == len(turns) - 1 for turns in dealt
+            )
 
 
 def test_processes_draw_random_numbers_of_their_own_and_the_first_those_of_one_alone() -> None:
@@ -167,12 +171,13 @@ def losses(folder: Path) -> list[float]:
 
 
 @pytest.mark.parametrize("sharding", SHARDINGS)
+@pytest.mark.parametrize("changes", [(), ("training.ema=0.9",)], ids=["plain", "moving average"])
 def test_a_run_of_two_processes_is_that_of_one_with_twice_the_batches(
-    experiment: Make, tmp_path: Path, contents: Contents, sharding: str
+    experiment: Make, tmp_path: Path, contents: Contents, sharding: str, changes: tuple[str, ...]
 ) -> None:
-    no_dropout, two = "model.dropout=0", f"compute.sharding={sharding}"
-    summaries = train_in_processes(experiment(no_dropout, two), tmp_path / "two")
-    train(Start(experiment(no_dropout, "training.accumulate=2"), tmp_path / "one"))
+    same, two = ("model.dropout=0", *changes), f"compute.sharding={sharding}"
+    summaries = train_in_processes(experiment(*same, two), tmp_path / "two")
+    train(Start(experiment(*same, "training.accumulate=2"), tmp_path / "one"))
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
     assert summaries[0]["best"] == summaries[1]["best"]
     one, both = (contents(tmp_path / name) for name in ("one", "two"))
@@ -266,7 +271,7 @@ def test_sharded_and_replicated_weights_are_saved_alike(experiment: Make, tmp_pa
 def test_a_sharded_run_goes_on_bit_for_bit(
     experiment: Make, tmp_path: Path, contents: Contents
 ) -> None:
-    sharded = experiment("model.dropout=0.3", "compute.sharding=fsdp")
+    sharded = experiment("model.dropout=0.3", "compute.sharding=fsdp", "training.ema=0.9")
     train_in_processes(sharded, tmp_path / "steady")
     folder = tmp_path / "stopped"
 
