@@ -25,6 +25,7 @@ from nmt.model.directory import (
     resolve,
     weights_of,
 )
+from nmt.model.recompute import set_recompute
 from nmt.scoring.metrics import Score
 from nmt.settings import to_table
 from nmt.training.budget import parse_budget
@@ -74,6 +75,7 @@ class Workbench:
         stream = BatchStream(corpus, data.batch_tokens, experiment.compute.seed, ends)
         stream.plan(0)
         model = make_model(experiment, segmenters).to(compute.device)
+        set_recompute(model, experiment.training.recompute)
         updater = Updater.make(model, experiment.training, compute, ranks)
         ranks.seed(experiment.compute.seed)
         pairs = read_dev(experiment)

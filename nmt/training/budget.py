@@ -48,13 +48,14 @@ class Speed:
     validation: float
 
 
-def probe(
+def probe(  # noqa: PLR0913 (the last two are seldom given)
     model: EncoderDecoder,
     stream: BatchStream,
     config: TrainingConfig,
     compute: Compute,
     validate: Callable[[EncoderDecoder], object],
     ranks: Ranks = Ranks(),  # noqa: B008 (it is frozen)
+    updates: int = PROBES,
 ) -> Speed:
     """Time some updates and one validation, on a copy; nothing of the training changes."""
     twin = copy.deepcopy(model).train()
@@ -68,7 +69,7 @@ def probe(
     with compute.isolated():
         for _ in range(WARM_UP):
             updater.update(take(), Totals())
-        update = typical_seconds(updater, [take() for _ in range(PROBES)])
+        update = typical_seconds(updater, [take() for _ in range(updates)])
         start = time.monotonic()
         validate(twin.to(compute.device).eval())
     return Speed(update, time.monotonic() - start)

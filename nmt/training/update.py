@@ -22,7 +22,8 @@ from nmt.training.config import TrainingConfig
 from nmt.training.engine import Engine, make_engine
 from nmt.training.loss import LossSums, smoothed_loss
 from nmt.training.optimizer import make_optimizer
-from nmt.training.ranks import Ranks, Turn
+from nmt.training.ranks import Ranks
+from nmt.training.room import give_back, halves
 
 
 @dataclass
@@ -57,9 +58,24 @@ class Totals:
         """Count tokens from nought; updates and time are the same in every process."""
         self.loss, self.nll, self.correct, self.tokens = 0.0, 0.0, 0.0, 0
 
+    def include(self, other: "Totals") -> None:
+        """Add other totals."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
 
-def batch_loss(model: EncoderDecoder, batch: Batch, smoothing: float, compute: Compute) -> LossSums:
-    """Sum the loss of a batch; padding takes no part, not even in the output projection."""
+
+def batch_loss(
+    model: EncoderDecoder,
+    batch: Batch,
+    smoothing: float,
+    compute: Compute,
+    chunk: int = TrainingConfig.loss_chunk,
+) -> LossSums:
+    """Sum the loss of a batch; padding takes no part, not even in the output projection.
+
+    Args:
+        chunk: Scores of words that exist at once; 0 for all.
+    """
     device = compute.device
     source, source_lengths = on(batch.source, device), on(batch.source_lengths, device)
     target, target_lengths = on(batch.target, device), on(batch.target_lengths, device)
@@ -68,7 +84,8 @@ def batch_loss(model: EncoderDecoder, batch: Batch, smoothing: float, compute: C
         states = model.decode(memory, target[:, :-1], target_lengths)  # (B, T, D)
     real = torch.arange(states.size(1), device=device) < target_lengths.unsqueeze(-1)  # (B, T)
     working = states.to(compute.dtype)
-    return smoothed_loss(working[real], model.output_weight(), target[:, 1:][real], smoothing)
+    predicted = target[:, 1:][real]
+    return smoothed_loss(working[real], model.output_weight(), predicted, smoothing, chunk)
 
 
 def on(array: object, device: torch.device) -> Tensor:
@@ -90,18 +107,23 @@ class Updater:
     label_smoothing: float
     clip_norm: float
     moving: MovingAverage | None = None
+    loss_chunk: int = TrainingConfig.loss_chunk
     engine: Engine = field(default_factory=Engine)
 
     @classmethod
     def make(
-        cls, model: EncoderDecoder, config: TrainingConfig, compute: Compute, ranks: Ranks
+        cls,
+        model: EncoderDecoder,
+        config: TrainingConfig,
+        compute: Compute,
+        ranks: Ranks = Ranks(),  # noqa: B008 (it is frozen)
     ) -> "Updater":
         """Make what trains a model; of a sharded one, a copy is trained."""
         engine, trained = make_engine(model, compute, ranks)
         optimizer = make_optimizer(trained, config)
         moving = MovingAverage(trained, config.ema) if config.ema else None
-        smoothing, limit = config.label_smoothing, config.clip_norm
-        return cls(trained, optimizer, compute, smoothing, limit, moving, engine)
+        smoothing, limit, chunk = config.label_smoothing, config.clip_norm, config.loss_chunk
+        return cls(trained, optimizer, compute, smoothing, limit, moving, chunk, engine)
 
     @contextmanager
     def whole(self) -> Iterator[EncoderDecoder]:
@@ -122,11 +144,7 @@ class Updater:
         Raises:
             NmtError: The gradient is not a number; the weights are as they were.
         """
-        tokens = sum(batch.tokens for batch in batches)
-        for turn in self.engine.ranks.turns(batches):
-            sums = self.add_gradient(turn, tokens, len(batches))
-            if turn.factor:
-                totals.add(sums)
+        totals.include(self._gradients(batches))
         limit = self.clip_norm or torch.inf
         norm = float(whole(clip_grad_norm_(self.model.parameters(), limit)))
         if not torch.isfinite(torch.tensor(norm)):
@@ -139,15 +157,58 @@ class Updater:
         totals.updates += 1
         totals.gradient += norm
 
-    def add_gradient(self, turn: Turn[Batch], tokens: int, parts: int) -> LossSums:
+    def _gradients(self, batches: Sequence[Batch]) -> Totals:
+        """Make the gradients of the mean loss, in this process' turns."""
+        tokens, own = sum(batch.tokens for batch in batches), Totals()
+        if self.engine.ranks.size == 1:
+            return self._gradients_in_room(batches, tokens)
+        for turn in self.engine.ranks.turns(batches):
+            sums = self.add_gradient(turn.item, tokens, len(batches), turn.factor, turn.last)
+            if turn.factor:
+                own.add(sums)
+        return own
+
+    def _gradients_in_room(self, batches: Sequence[Batch], tokens: int) -> Totals:
+        """Make the gradients of one process alone; a batch that has no room is cut in two.
+
+        What failed has left parts of its gradients with those of the batches before, so all
+        begins again: the same update, from smaller batches. Among several processes the others
+        would wait for what is done again.
+
+        Raises:
+            ConfigError: A single pair has no room.
+        """
+        parts, done, own = list(batches), 0, Totals()
+        while done < len(parts):
+            sums = self._with_room(parts[done], tokens, len(parts))
+            if sums is not None:
+                own.add(sums)
+                done += 1
+                continue
+            self.optimizer.zero_grad()
+            give_back(self.compute)
+            parts[done : done + 1] = halves(parts[done])
+            done, own = 0, Totals()
+        return own
+
+    def _with_room(self, batch: Batch, tokens: int, parts: int) -> LossSums | None:
+        """Add a batch's gradient; None if memory ended: what it held is free again by then."""
+        try:
+            return self.add_gradient(batch, tokens, parts)
+        except torch.OutOfMemoryError:
+            return None
+
+    def add_gradient(
+        self, batch: Batch, tokens: int, parts: int, factor: float = 1.0, last: bool = True
+    ) -> LossSums:
         """Add the share that a batch has in an update of so many target tokens and batches."""
         sums: LossSums
-        loss, sums = self.engine.run(turn.last, self._objective, turn.item, tokens, parts)
-        (loss * turn.factor).backward()
+        loss, sums = self.engine.run(last, self._objective, batch, tokens, parts)
+        (loss * factor).backward()
         return sums
 
     def _objective(self, batch: Batch, tokens: int, parts: int) -> tuple[Tensor, LossSums]:
-        sums = batch_loss(self.model, batch, self.label_smoothing, self.compute)
+        sums = batch_loss(self.model, batch, self.label_smoothing, self.compute, self.loss_chunk)
         loss = sums.loss / tokens
         penalty = self.model.penalty()
         if penalty is not None:
