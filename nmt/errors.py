@@ -4,7 +4,8 @@
     ├── ConfigError      a setting, an option, or two that do not fit together
     ├── DataError        a text, a corpus, a file or folder
     ├── CheckpointError  a model directory or a run
-    └── Interrupted      stopped by a signal with everything saved; exit status 130 or 143
+    ├── Interrupted      stopped by a signal with everything saved; exit status 130 or 143
+    └── Followed         one of several processes, of which another says why they end
 
 Anything else that is raised is a fault of ours and keeps its traceback.
 """
@@ -34,3 +35,11 @@ class Interrupted(NmtError):
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.exit_status = 128 + signal_number
+
+
+class Followed(NmtError):
+    """End without a word, since another process of the same training says why."""
+
+    def __init__(self, exit_status: int) -> None:
+        super().__init__()
+        self.exit_status = exit_status

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from nmt.errors import NmtError
+from nmt.errors import Followed, NmtError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -45,6 +45,8 @@ def report(error: BaseException) -> int:
 
     A fault of ours is raised again, so that its traceback is seen.
     """
+    if isinstance(error, Followed):
+        return error.exit_status
     if isinstance(error, NmtError):
         click.echo(f"nmt: {error}", err=True)
         return error.exit_status

@@ -23,7 +23,9 @@ from nmt.scoring.tokenizers import refuse_unavailable
 from nmt.settings import load_table, save_table, to_table
 from nmt.training.budget import parse_budget, plan_updates, probe
 from nmt.training.checkpoint import Progress
-from nmt.training.run import Run
+from nmt.training.distributed import joined
+from nmt.training.ranks import Ranks
+from nmt.training.run import ReadOnlyRun, Run
 from nmt.training.tensorboard import refuse_without_tensorboard
 
 log = logging.getLogger(__name__)
@@ -53,21 +55,31 @@ def train(start: Start) -> dict[str, Any]:
     Raises:
         NmtError: Whatever is wrong with settings or data, before anything runs.
     """
-    refuse_unready(start.experiment)
-    experiment = with_parent(start.experiment, start.parent)
-    run = Run(start.output)
-    manifest = make_manifest(experiment, start.parent)
-    if not begins_afresh(run, manifest, start.existing):
-        return resume(start.output)
+    with joined(start.experiment.compute.wait_minutes) as ranks:
+        refuse_unready(start.experiment)
+        experiment = with_parent(start.experiment, start.parent)
+        run = run_of(start.output, ranks)
+        manifest = {**make_manifest(experiment, start.parent), "processes": ranks.size}
+        if ranks.told(ranks.leads and begins_afresh(run, manifest, start.existing)):
+            return begin(run, experiment, manifest, ranks)
+        return go_on(run, ranks)
+
+
+def begin(
+    run: Run, experiment: Experiment, manifest: dict[str, Any], ranks: Ranks
+) -> dict[str, Any]:
+    """Begin a run, among the processes that train it."""
     refuse_overlap(EncodedCorpus(experiment.data.train), experiment.data)
-    bench = Workbench.prepare(experiment)
-    if start.parent is not None:
-        bench.take_weights(start.parent)
-    experiment = with_planned_updates(experiment, bench)
-    with atomic_folder(run.folder, replace=True) as folder:
-        Run(folder).create()
-        save_table(to_table(experiment), folder / "config.toml")
-        write_json(folder / "manifest.json", manifest)
+    bench = Workbench.prepare(experiment, ranks)
+    if manifest["parent"]:
+        bench.take_weights(Path(manifest["parent"]))
+    experiment = with_planned_updates(experiment, bench, ranks)
+    if ranks.leads:
+        with atomic_folder(run.folder, replace=True) as folder:
+            Run(folder).create()
+            save_table(to_table(experiment), folder / "config.toml")
+            write_json(folder / "manifest.json", manifest)
+    ranks.told(None)  # others wait for the folder
     return bench.train(run, experiment, Progress())
 
 
@@ -77,15 +89,27 @@ def resume(folder: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: There is no run, or its inputs have changed.
     """
-    run = Run(folder)
-    manifest = run.manifest()
+    Run(folder).manifest()  # refuses what is no run
+    experiment = read_experiment(load_table(folder / "config.toml"))
+    with joined(experiment.compute.wait_minutes) as ranks:
+        return go_on(run_of(folder, ranks), ranks)
+
+
+def run_of(folder: Path, ranks: Ranks) -> Run:
+    """Open a run; the first process alone writes to it."""
+    return Run(folder) if ranks.leads else ReadOnlyRun(folder)
+
+
+def go_on(run: Run, ranks: Ranks) -> dict[str, Any]:
+    """Go on with a run, among the processes that train it."""
+    folder, manifest = run.folder, run.manifest()
     if run.is_finished():
         log.info("%s is finished; nothing to do", folder)
         return run.summary()
     experiment = read_experiment(load_table(folder / "config.toml"))
     refuse_changed_inputs(manifest, experiment, folder)
-    bench = Workbench.prepare(experiment)
-    updates = run.updates()
+    bench = Workbench.prepare(experiment, ranks)
+    updates = ranks.told(run.updates())
     progress = Progress()
     if not updates and manifest["parent"]:
         refuse_changed_parent(manifest, folder)
@@ -111,14 +135,14 @@ def refuse_unready(experiment: Experiment) -> None:
     refuse_without_tensorboard(wanted=training.tensorboard)
 
 
-def with_planned_updates(experiment: Experiment, bench: Workbench) -> Experiment:
+def with_planned_updates(experiment: Experiment, bench: Workbench, ranks: Ranks) -> Experiment:
     """Turn a budget of time into a number of updates, which is recorded."""
     config = experiment.training
     seconds = parse_budget(config.budget)
     if seconds is None:
         return experiment
-    speed = probe(bench.model, bench.stream, config, bench.compute, bench.validate_once)
-    updates = plan_updates(seconds, speed, config)
+    speed = probe(bench.model, bench.stream, config, bench.compute, bench.validate_once, ranks)
+    updates = ranks.told(plan_updates(seconds, speed, config))
     log.info(
         "budget %s: %.0f ms an update, %.1f s a validation: %s updates",
         config.budget, speed.update * 1000, speed.validation, f"{updates:,}",

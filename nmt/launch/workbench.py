@@ -31,6 +31,7 @@ from nmt.settings import to_table
 from nmt.training.budget import parse_budget
 from nmt.training.checkpoint import Progress, load_state
 from nmt.training.loop import Materials, Trainer
+from nmt.training.ranks import Ranks
 from nmt.training.run import Run
 from nmt.training.tensorboard import told_to_tensorboard
 from nmt.training.update import Updater, held_out_loss
@@ -62,7 +63,7 @@ class Workbench:
     corpus: EncodedCorpus
 
     @classmethod
-    def prepare(cls, experiment: Experiment) -> "Workbench":
+    def prepare(cls, experiment: Experiment, ranks: Ranks = Ranks()) -> "Workbench":  # noqa: B008
         """Load data and build the model."""
         corpus = EncodedCorpus(experiment.data.train)
         segmenters = segmenters_of(corpus)
@@ -74,9 +75,9 @@ class Workbench:
         stream = BatchStream(corpus, data.batch_tokens, experiment.compute.seed, ends)
         stream.plan(0)
         model = make_model(experiment, segmenters).to(compute.device)
-        config = experiment.training
-        set_recompute(model, config.recompute)
-        updater = Updater.make(model, config, compute)
+        set_recompute(model, experiment.training.recompute)
+        updater = Updater.make(model, experiment.training, compute, ranks)
+        ranks.seed(experiment.compute.seed)
         pairs = read_dev(experiment)
         validator = None
         if pairs:
@@ -91,7 +92,7 @@ class Workbench:
         """Start from another model's weights; what it has not got starts fresh."""
         taken = weights_of(load_package(parent).model)
         fresh = {name: each for name, each in weights_of(self.model).items() if name not in taken}
-        copy_weights(self.model, taken | fresh, resolve(parent) / WEIGHTS)
+        copy_weights(self.updater.model, taken | fresh, resolve(parent) / WEIGHTS)
         if fresh:
             kinds = sorted({LAYER.sub(".*.", name) for name in fresh})
             log.info("%d weights start fresh: %s", len(fresh), ", ".join(kinds))
@@ -113,6 +114,7 @@ class Workbench:
 
     def train(self, run: Run, experiment: Experiment, progress: Progress) -> dict[str, Any]:
         """Run the loop, with its messages in the run's log as well."""
+        started_by = run.manifest().get("processes", 1)
         materials = Materials(
             stream=self.stream,
             dev_batches=self.dev_batches,
@@ -121,11 +123,13 @@ class Workbench:
             settings=to_table(experiment),
             corpus=self.corpus.record.content,
             seconds=parse_budget(experiment.training.budget),
+            batches=experiment.training.accumulate * started_by,
         )
         trainer = Trainer(run, self.updater, experiment.training, materials, progress)
         watched = told_to_tensorboard(run, progress.update, wanted=experiment.training.tensorboard)
         with logged_to(run.log), watched:
             self._announce(experiment)
+            tell_of_processes(self.updater.engine.ranks.size, materials.batches, experiment)
             return trainer.train()
 
     def _announce(self, experiment: Experiment) -> None:
@@ -134,6 +138,19 @@ class Workbench:
             "%s parameters, %s pairs, %s updates, %s on %s",
             f"{count_parameters(self.model):,}", f"{len(self.corpus):,}",
             f"{experiment.training.max_updates:,}", precision, self.compute.device,
+        )  # fmt: skip
+
+
+def tell_of_processes(size: int, batches: int, experiment: Experiment) -> None:
+    """Say what several processes share, and which of them have nothing to do."""
+    if size > 1:
+        sharding = experiment.compute.sharding
+        log.info("%d processes (%s), %d batches an update", size, sharding, batches)
+    if size > batches:
+        log.warning(
+            "%d of %d processes are idle: the run was begun with %d batches an update, which "
+            "holds for all of it",
+            size - batches, size, batches,
         )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +34,18 @@ class ComputeConfig:
     )
     threads: int = setting(0, "Processor threads; 0 is one for each core.")
     seed: int = setting(1, "Start of every random sequence.")
+    sharding: str = setting(
+        "ddp",
+        "How several processes share a model: ddp, each has all of it; fsdp, each has a part.",
+        choices=("ddp", "fsdp"),
+    )
+    wait_minutes: int = setting(
+        60, "How long one of several processes waits for another, validation included."
+    )
 
     def __post_init__(self) -> None:
+        if self.wait_minutes < 1:
+            raise ConfigError(f"compute.wait_minutes must be at least 1, not {self.wait_minutes}")
         for name in ("threads", "seed"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"compute.{name} must be 0 or more, not {getattr(self, name)}")
@@ -42,10 +53,11 @@ class ComputeConfig:
 
 @dataclass(frozen=True)
 class Compute:
-    """A device and the type that products run in."""
+    """A device, the type that products run in, and how processes share a model."""
 
     device: "torch.device"
     dtype: "torch.dtype"
+    sharding: str = "ddp"
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Run products in `dtype` inside this context."""
@@ -54,6 +66,12 @@ class Compute:
         if self.dtype == torch.float32:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, self.dtype)
+
+    def isolated(self) -> contextlib.AbstractContextManager[object]:
+        """Put random numbers back, after this context, where they were."""
+        import torch
+
+        return torch.random.fork_rng([self.device] if self.device.type == "cuda" else [])
 
 
 def prepare(config: ComputeConfig, *, training: bool) -> Compute:
@@ -71,7 +89,8 @@ def prepare(config: ComputeConfig, *, training: bool) -> Compute:
     device = choose_device(config.device)
     fast = config.precision == "auto" and training and has_fast_bf16(device)
     wanted = config.precision == "bf16" or fast
-    return Compute(device, torch.bfloat16 if wanted else torch.float32)
+    dtype = torch.bfloat16 if wanted else torch.float32
+    return Compute(device, dtype, config.sharding)
 
 
 def processor() -> str:
@@ -96,11 +115,16 @@ def keep_freed_memory() -> None:
 
 
 def choose_device(name: str) -> "torch.device":
-    """Take the device asked for; `auto` is a GPU where there is one."""
+    """Take the device asked for; `auto` is a GPU where there is one.
+
+    Of several processes on a machine each has a GPU of its own.
+    """
     import torch
 
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and "LOCAL_RANK" in os.environ:
+        name = own_gpu(name, int(os.environ["LOCAL_RANK"]))
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -112,6 +136,24 @@ def choose_device(name: str) -> "torch.device":
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(f"compute.device = {name!r}, but no such GPU can be used here")
     return device
+
+
+def own_gpu(name: str, local_rank: int) -> str:
+    """Name the GPU of one of several processes that torchrun started on a machine."""
+    import torch
+
+    count = torch.cuda.device_count()
+    if name != "cuda" and os.environ.get("LOCAL_WORLD_SIZE", "1") != "1":
+        raise ConfigError(
+            f"compute.device = {name!r} would put every process on one GPU; leave it at auto"
+        )
+    if name == "cuda" and local_rank >= count:
+        raise ConfigError(
+            f"torchrun started {os.environ.get('LOCAL_WORLD_SIZE', local_rank + 1)} processes on "
+            f"this machine, but {count} GPUs can be used here; give torchrun as many with "
+            "--nproc-per-node, or train with --device cpu"
+        )
+    return f"cuda:{local_rank}" if name == "cuda" else name
 
 
 def has_fast_bf16(device: "torch.device") -> bool:

@@ -26,6 +26,7 @@ from nmt.model.card import model_card
 from nmt.model.config import ModelConfig, with_preset
 from nmt.model.contract import EncoderDecoder
 from nmt.model.sentences import Breaks
+from nmt.model.sharded import placed_as
 from nmt.settings import Table, build, load_table, save_table
 from nmt.text.segmenter import Segmenter
 
@@ -257,4 +258,4 @@ def copy_weights(model: torch.nn.Module, tensors: Mapping[str, Tensor], path: Pa
                 f"{path} does not fit its config.toml: {name} is {tuple(tensors[name].shape)}, "
                 f"but must be {tuple(weight.shape)}"
             )
-        weight.copy_(tensors[name])
+        weight.copy_(placed_as(tensors[name], weight))

@@ -159,7 +159,9 @@ def time_report(
     config = experiment.training
     if not updates:
         return {}
-    second = probe(bench.model, stream, config, bench.compute, lambda _: None, updates).update
+    second = probe(
+        bench.model, stream, config, bench.compute, lambda _: None, updates=updates
+    ).update
     budget = parse_budget(config.budget)
     planned = plan_updates(budget, Speed(second, 0.0), config) if budget else config.max_updates
     epochs = planned * config.accumulate / data["batches"]

@@ -8,14 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-import torch
-
 from nmt.corpus.batches import Batch, BatchStream, Position
 from nmt.errors import ConfigError
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
 from nmt.training.config import TrainingConfig
 from nmt.training.optimizer import set_rate
+from nmt.training.ranks import Ranks
 from nmt.training.update import Totals, Updater
 
 UNITS = {"h": 3600, "m": 60, "s": 1}
@@ -49,29 +48,30 @@ class Speed:
     validation: float
 
 
-def probe(
+def probe(  # noqa: PLR0913 (the last two are seldom given)
     model: EncoderDecoder,
     stream: BatchStream,
     config: TrainingConfig,
     compute: Compute,
     validate: Callable[[EncoderDecoder], object],
+    ranks: Ranks = Ranks(),  # noqa: B008 (it is frozen)
     updates: int = PROBES,
 ) -> Speed:
     """Time some updates and one validation, on a copy; nothing of the training changes."""
     twin = copy.deepcopy(model).train()
-    updater = Updater.make(twin, config, compute)
+    updater = Updater.make(twin, config, compute, ranks)
     set_rate(updater.optimizer, 1e-5)
     batches = (batch for batch, _ in stream.from_position(Position()))
 
     def take() -> list[Batch]:
-        return list(islice(batches, config.accumulate))
+        return list(islice(batches, config.accumulate * ranks.size))
 
-    with torch.random.fork_rng():
+    with compute.isolated():
         for _ in range(WARM_UP):
             updater.update(take(), Totals())
         update = typical_seconds(updater, [take() for _ in range(updates)])
         start = time.monotonic()
-        validate(twin.eval())
+        validate(twin.to(compute.device).eval())
     return Speed(update, time.monotonic() - start)
 
 

@@ -11,7 +11,9 @@ from nmt.corpus.batches import Position
 from nmt.errors import CheckpointError
 from nmt.files import read_json, write_json
 from nmt.model.directory import WEIGHTS, load_tensors, load_weights, save_tensors, weights_of
+from nmt.model.sharded import whole
 from nmt.training.optimizer import optimizer_tensors, restore_optimizer
+from nmt.training.ranks import Ranks, seed_of
 from nmt.training.update import Totals, Updater
 
 
@@ -46,13 +48,23 @@ def save_state(folder: Path, updater: Updater, progress: Progress) -> None:
     """Write the state beside a checkpoint's model."""
     state = folder / "state"
     state.mkdir()
-    save_tensors(
-        optimizer_tensors(updater.model, updater.optimizer), state / "optimizer.safetensors"
-    )
-    save_tensors(random_states(), state / "random.safetensors")
-    if updater.moving is not None:  # the model beside this state is that average
-        save_tensors(weights_of(updater.model), state / WEIGHTS)
+    collected = state_tensors(updater)
+    for name, tensors in collected.items():
+        save_tensors(tensors, state / name)
     write_json(state / "progress.json", asdict(progress))
+
+
+def state_tensors(updater: Updater) -> dict[str, dict[str, Tensor]]:
+    """Collect the files of the state; every process must, if not to write them."""
+    files = {
+        "optimizer.safetensors": optimizer_tensors(updater.model, updater.optimizer),
+        "random.safetensors": random_states()
+        | states_of_others(updater.engine.ranks, updater.compute.device),
+    }
+    if updater.moving is not None:  # the model beside this state is that average
+        weights = weights_of(updater.model).items()
+        files[WEIGHTS] = {name: whole(weight).cpu() for name, weight in weights}
+    return files
 
 
 def load_state(folder: Path, updater: Updater) -> Progress:
@@ -68,13 +80,19 @@ def load_state(folder: Path, updater: Updater) -> Progress:
         load_weights(updater.model, state / WEIGHTS)
     tensors = load_tensors(state / "optimizer.safetensors")
     restore_optimizer(updater.model, updater.optimizer, tensors)
-    restore_random(load_tensors(state / "random.safetensors"))
+    random, ranks = load_tensors(state / "random.safetensors"), updater.engine.ranks
     try:
         table: dict[str, Any] = read_json(state / "progress.json")
         position, totals = Position(**table["position"]), Totals(**table["totals"])
-        return Progress(**{**table, "position": position, "totals": totals})
+        progress = Progress(**{**table, "position": position, "totals": totals})
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{state / 'progress.json'} is damaged: {error}") from None
+    if ranks.leads:
+        restore_random(random)
+    else:
+        progress.totals.begin_again()
+        restore_own_random(random, ranks.rank, updater.compute.device, progress.update)
+    return progress
 
 
 def random_states() -> dict[str, Tensor]:
@@ -90,5 +108,29 @@ def restore_random(states: dict[str, Tensor]) -> None:
     """Put random numbers back where they were."""
     torch.set_rng_state(states["cpu"])
     for name, state in states.items():
-        if name != "cpu" and int(name.removeprefix("cuda:")) < torch.cuda.device_count():
+        if name.startswith("cuda:") and int(name[5:]) < torch.cuda.device_count():
             torch.cuda.set_rng_state(state, name)
+
+
+def states_of_others(ranks: Ranks, device: torch.device) -> dict[str, Tensor]:
+    """Collect the random states of all processes but the first, as every process must."""
+    collected = {"cpu": ranks.gathered(torch.get_rng_state())}
+    if device.type == "cuda":
+        collected["cuda"] = ranks.gathered(torch.cuda.get_rng_state(device))
+    return {
+        f"rank{rank}.{kind}": states[rank]
+        for kind, states in collected.items()
+        for rank in range(1, ranks.size)
+    }
+
+
+def restore_own_random(
+    states: dict[str, Tensor], rank: int, device: torch.device, update: int
+) -> None:
+    """Put back the random numbers of a process; one that the checkpoint does not know begins."""
+    if f"rank{rank}.cpu" not in states:
+        torch.manual_seed(seed_of(torch.initial_seed(), update))
+        return
+    torch.set_rng_state(states[f"rank{rank}.cpu"])
+    if device.type == "cuda" and f"rank{rank}.cuda" in states:
+        torch.cuda.set_rng_state(states[f"rank{rank}.cuda"], device)

@@ -8,15 +8,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-
 from nmt.corpus.batches import Batch, BatchStream
 from nmt.errors import Interrupted
 from nmt.model.contract import EncoderDecoder
 from nmt.model.directory import Package, Segmenters, copy_weights, save_package
 from nmt.settings import Table
 from nmt.training.averaging import average_weights
-from nmt.training.checkpoint import Progress, save_state
+from nmt.training.checkpoint import Progress, save_state, state_tensors
 from nmt.training.config import TrainingConfig
 from nmt.training.optimizer import set_rate
 from nmt.training.progress import ProgressBar
@@ -58,6 +56,7 @@ class Materials:
         segmenters: To be packed with every model.
         settings: The whole experiment, resolved, to be packed with every model.
         corpus: Hash of the training data.
+        batches: Of an update, over all processes.
         seconds: When to stop whatever is left; None for no limit.
     """
 
@@ -68,6 +67,7 @@ class Materials:
     settings: Table
     corpus: str
     seconds: float | None = None
+    batches: int = 1
 
 
 class Trainer:
@@ -83,6 +83,7 @@ class Trainer:
     ) -> None:
         self.run, self.updater, self.config = run, updater, config
         self.materials, self.progress = materials, progress
+        self.ranks = updater.engine.ranks
         self._rate = make_schedule(config)
         self._clock = time.monotonic()
 
@@ -101,14 +102,15 @@ class Trainer:
             ProgressBar(self.config.max_updates, self.progress.update) as bar,
         ):
             while not self._is_over():
-                self._one_update(list(islice(batches, self.config.accumulate)))
+                self._one_update(list(islice(batches, self.materials.batches)))
                 bar.advance(self.progress.tokens, self.progress.totals)
                 if self._is_due(self.config.log_every):
                     self._log(bar)
                 if self._is_due(self.config.validate_every) or self._is_over():
                     self._validate_and_save()
-                if stop.signal_number is not None:
-                    self._leave(stop.signal_number)
+                (number,) = self.ranks.highest([stop.signal_number or 0])
+                if number:
+                    self._leave(int(number))
         if self.progress.update not in self.progress.validated:  # stopped as its time ran out
             self._validate_and_save()
         return self._finish()
@@ -135,14 +137,17 @@ class Trainer:
         self.progress.totals.seconds += self._lap()
 
     def _lap(self) -> float:
-        """Add the time since the last call to the run's, and return it."""
+        """Add the time since the last call to the run's, and return it: one for all processes."""
         now = time.monotonic()
-        lap, self._clock = now - self._clock, now
+        (lap,), self._clock = self.ranks.highest([now - self._clock]), now
         self.progress.seconds += lap
         return lap
 
     def _log(self, bar: ProgressBar) -> None:
-        totals = self.progress.totals
+        totals, self.progress.totals = self.progress.totals, Totals()
+        totals.collect(self.ranks)
+        if not self.ranks.leads:
+            return
         values = {
             "update": self.progress.update,
             "epoch": self.progress.position.epoch,
@@ -156,12 +161,11 @@ class Trainer:
         }
         self.run.record("train", values)
         bar.say(values)
-        self.progress.totals = Totals()
 
     def _validate_and_save(self) -> None:
         update = self.progress.update
-        with self.updater.averaged():
-            scores, told = self._measure(), self.updater.model.statistics()
+        with self.updater.whole() as model:
+            scores, told = self._measure(), model.statistics()
         self.progress.validated.append(update)
         better = self._is_better(scores)
         if better:
@@ -181,10 +185,13 @@ class Trainer:
         """Measure loss and scores on the development set; training's random numbers are apart."""
         if not self.materials.dev_batches:
             return {}
-        model, compute = self.updater.model, self.updater.compute
+        with self.updater.engine.whole(self.updater.model) as model:
+            return self.ranks.told(self._measured(model) if self.ranks.leads else {})
+
+    def _measured(self, model: EncoderDecoder) -> dict[str, dict[str, Any]]:
         model.eval()
-        with torch.random.fork_rng():
-            losses = held_out_loss(model, self.materials.dev_batches, compute)
+        with self.updater.compute.isolated():
+            losses = held_out_loss(model, self.materials.dev_batches, self.updater.compute)
             scored = self.materials.validate(model) if self.materials.validate else {}
         model.train()
         plain = {name: {"value": value} for name, value in losses.items()}
@@ -211,22 +218,28 @@ class Trainer:
     def _save(self, scores: Mapping[str, Any]) -> None:
         """Write a checkpoint, point the links to it, and remove old ones."""
         self._lap()
-        name = self.run.checkpoint(self.progress.update).name
-        with self.run.new_checkpoint(name) as folder:
-            with self.updater.averaged():
-                save_package(folder, self._package(scores))
-            save_state(folder, self.updater, self.progress)
+        self.progress.totals.collect(self.ranks)
+        if self.ranks.leads:
+            name = self.run.checkpoint(self.progress.update).name
+            with self.run.new_checkpoint(name) as folder:
+                with self.updater.whole() as model:
+                    save_package(folder, self._package(model, scores))
+                save_state(folder, self.updater, self.progress)
+        else:  # its part of what the first process collects
+            with self.updater.whole():
+                pass
+            state_tensors(self.updater)
         self.point_links()
         self._prune()
 
-    def _package(self, scores: Mapping[str, Any]) -> Package:
+    def _package(self, model: EncoderDecoder, scores: Mapping[str, Any]) -> Package:
         metadata = {
             "update": self.progress.update,
             "corpus": self.materials.corpus,
             "dev": dict(scores),
         }
         materials = self.materials
-        return Package(self.updater.model, materials.segmenters, materials.settings, metadata)
+        return Package(model, materials.segmenters, materials.settings, metadata)
 
     def point_links(self) -> None:
         """Point `last` and `best` where progress says; a kill may have come between."""
@@ -244,7 +257,7 @@ class Trainer:
 
     def _leave(self, signal_number: int) -> None:
         """Save and stop; a checkpoint between validations takes no part in anything else."""
-        if self.progress.update not in self.run.updates():
+        if not self.ranks.told(self.progress.update in self.run.updates()):
             self._save({})
         raise Interrupted(
             f"stopped at update {self.progress.update:,}; everything is saved; "
@@ -277,17 +290,23 @@ class Trainer:
 
     def _try_average(self, folders: Sequence[Path]) -> bool:
         """Make the average the best model if it scores better than every checkpoint."""
-        copy_weights(self.updater.model, average_weights(folders), folders[-1])
+        with self.updater.engine.whole(self.updater.model) as model:
+            if self.ranks.leads:
+                copy_weights(model, average_weights(folders), folders[-1])
+            return self._keep_if_better(model, len(folders))
+
+    def _keep_if_better(self, model: EncoderDecoder, num_averaged: int) -> bool:
         scores = self._measure()
         values = {name: score["value"] for name, score in scores.items()}
         update = self.progress.update
-        self.run.record("average", {"update": update, "checkpoints": len(folders), **values})
-        log.info("average of %d checkpoints: %s", len(folders), spelled(values))
+        self.run.record("average", {"update": update, "checkpoints": num_averaged, **values})
+        log.info("average of %d checkpoints: %s", num_averaged, spelled(values))
         if not self._is_better(scores):
             return False
         self.progress.best_value = self._value(scores)
-        with self.run.new_checkpoint(AVERAGE) as folder:
-            save_package(folder, self._package(scores))
+        if self.ranks.leads:
+            with self.run.new_checkpoint(AVERAGE) as folder:
+                save_package(folder, self._package(model, scores))
         self.run.link("best", self.run.checkpoints / AVERAGE)
         return True
 

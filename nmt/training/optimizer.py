@@ -8,6 +8,7 @@ from torch.optim import Adam, AdamW, Optimizer
 
 from nmt.errors import CheckpointError
 from nmt.model.contract import EncoderDecoder
+from nmt.model.sharded import placed_as, whole
 from nmt.training.config import TrainingConfig
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -47,13 +48,14 @@ def is_matrix(weight: Tensor) -> bool:
 def optimizer_tensors(model: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
     """Name the optimizer's memory after the weights that it belongs to.
 
-    Of a weight that never had a gradient it knows only that no step was taken.
+    Of a weight that never had a gradient it knows only that no step was taken. Every process
+    that has a part must call this.
     """
     tensors = {}
     for name, weight in model.named_parameters():
         state = optimizer.state.get(weight) or {"step": torch.zeros(())}
         for key in state:
-            tensors[f"{key}.{name}"] = state[key].detach()
+            tensors[f"{key}.{name}"] = whole(state[key].detach()).cpu()
     return tensors
 
 
@@ -72,7 +74,8 @@ def restore_optimizer(model: nn.Module, optimizer: Optimizer, tensors: dict[str,
             if f"{key}.{name}" not in tensors:
                 raise CheckpointError(f"the checkpoint's optimizer lacks {key} of {name}")
             saved = tensors[f"{key}.{name}"]
-            state[key] = saved.clone().to(weight.device)
+            memory = placed_as(saved, weight) if key in MOMENTS else saved
+            state[key] = memory.clone().to(weight.device)
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:

@@ -111,6 +111,28 @@ class Run:
         return manifest
 
 
+class ReadOnlyRun(Run):
+    """A run as all processes but the first see it: they leave writing to that one."""
+
+    def create(self) -> None:
+        """Make nothing."""
+
+    def link(self, name: str, checkpoint: Path) -> None:
+        """Leave links alone."""
+
+    def prune(self, kept: set[str]) -> None:
+        """Remove nothing."""
+
+    def record(self, event: str, values: dict[str, Any]) -> None:
+        """Write nothing."""
+
+    def forget_after(self, update: int) -> None:
+        """Leave metrics.jsonl alone."""
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Leave it to the first process to say so."""
+
+
 def is_until(line: str, update: int) -> bool:
     """Tell whether a line of metrics.jsonl is whole and came before this update's checkpoint."""
     try:

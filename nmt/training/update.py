@@ -3,9 +3,9 @@
 B sentences, T target length.
 """
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -16,10 +16,13 @@ from nmt.corpus.batches import Batch
 from nmt.errors import NmtError
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
+from nmt.model.sharded import whole
 from nmt.training.averaging import MovingAverage
 from nmt.training.config import TrainingConfig
+from nmt.training.engine import Engine, make_engine
 from nmt.training.loss import LossSums, smoothed_loss
 from nmt.training.optimizer import make_optimizer
+from nmt.training.ranks import Ranks
 from nmt.training.room import give_back, halves
 
 
@@ -41,6 +44,19 @@ class Totals:
         self.nll += float(sums.nll)
         self.correct += float(sums.correct)
         self.tokens += sums.tokens
+
+    def collect(self, ranks: Ranks) -> None:
+        """Move what all processes have summed to the first; the others begin again at nought."""
+        if ranks.size == 1:
+            return
+        sums = ranks.sums([self.loss, self.nll, self.correct, self.tokens])
+        self.loss, self.nll, self.correct, self.tokens = *sums[:3], int(sums[3])
+        if not ranks.leads:
+            self.begin_again()
+
+    def begin_again(self) -> None:
+        """Count tokens from nought; updates and time are the same in every process."""
+        self.loss, self.nll, self.correct, self.tokens = 0.0, 0.0, 0.0, 0
 
     def include(self, other: "Totals") -> None:
         """Add other totals."""
@@ -92,33 +108,45 @@ class Updater:
     clip_norm: float
     moving: MovingAverage | None = None
     loss_chunk: int = TrainingConfig.loss_chunk
+    engine: Engine = field(default_factory=Engine)
 
     @classmethod
-    def make(cls, model: EncoderDecoder, config: TrainingConfig, compute: Compute) -> "Updater":
-        """Make what trains a model as settings say."""
-        return cls(
-            model,
-            make_optimizer(model, config),
-            compute,
-            config.label_smoothing,
-            config.clip_norm,
-            MovingAverage(model, config.ema) if config.ema else None,
-            config.loss_chunk,
-        )
+    def make(
+        cls,
+        model: EncoderDecoder,
+        config: TrainingConfig,
+        compute: Compute,
+        ranks: Ranks = Ranks(),  # noqa: B008 (it is frozen)
+    ) -> "Updater":
+        """Make what trains a model; of a sharded one, a copy is trained."""
+        engine, trained = make_engine(model, compute, ranks)
+        optimizer = make_optimizer(trained, config)
+        moving = MovingAverage(trained, config.ema) if config.ema else None
+        smoothing, limit, chunk = config.label_smoothing, config.clip_norm, config.loss_chunk
+        return cls(trained, optimizer, compute, smoothing, limit, moving, chunk, engine)
 
-    def averaged(self) -> AbstractContextManager[None]:
-        """Let the model have the weights that are validated and saved inside this context."""
-        return self.moving.in_place() if self.moving else nullcontext()
+    @contextmanager
+    def whole(self) -> Iterator[EncoderDecoder]:
+        """Give the model that is validated and saved, whole and perhaps averaged.
+
+        Every process must enter; what the first does with it is no other's concern.
+        """
+        averaged = self.moving.in_place() if self.moving else nullcontext()
+        with averaged, self.engine.whole(self.model) as model:
+            yield model
 
     def update(self, batches: Sequence[Batch], totals: Totals) -> None:
         """Move the weights by the mean loss over the target tokens of all batches.
+
+        Of several processes each is given all batches, and computes its turns of them; `totals`
+        are of its own.
 
         Raises:
             NmtError: The gradient is not a number; the weights are as they were.
         """
         totals.include(self._gradients(batches))
         limit = self.clip_norm or torch.inf
-        norm = float(clip_grad_norm_(self.model.parameters(), limit))
+        norm = float(whole(clip_grad_norm_(self.model.parameters(), limit)))
         if not torch.isfinite(torch.tensor(norm)):
             raise NmtError(
                 "training diverged: the gradient is not a number; lower training.learning_rate "
@@ -130,16 +158,27 @@ class Updater:
         totals.gradient += norm
 
     def _gradients(self, batches: Sequence[Batch]) -> Totals:
-        """Make the gradients of the mean loss; a batch that has no room is cut in two.
+        """Make the gradients of the mean loss, in this process' turns."""
+        tokens, own = sum(batch.tokens for batch in batches), Totals()
+        if self.engine.ranks.size == 1:
+            return self._gradients_in_room(batches, tokens)
+        for turn in self.engine.ranks.turns(batches):
+            sums = self.add_gradient(turn.item, tokens, len(batches), turn.factor, turn.last)
+            if turn.factor:
+                own.add(sums)
+        return own
+
+    def _gradients_in_room(self, batches: Sequence[Batch], tokens: int) -> Totals:
+        """Make the gradients of one process alone; a batch that has no room is cut in two.
 
         What failed has left parts of its gradients with those of the batches before, so all
-        begins again: the same update, from smaller batches.
+        begins again: the same update, from smaller batches. Among several processes the others
+        would wait for what is done again.
 
         Raises:
             ConfigError: A single pair has no room.
         """
         parts, done, own = list(batches), 0, Totals()
-        tokens = sum(batch.tokens for batch in batches)
         while done < len(parts):
             sums = self._with_room(parts[done], tokens, len(parts))
             if sums is not None:
@@ -159,15 +198,22 @@ class Updater:
         except torch.OutOfMemoryError:
             return None
 
-    def add_gradient(self, batch: Batch, tokens: int, parts: int) -> LossSums:
+    def add_gradient(
+        self, batch: Batch, tokens: int, parts: int, factor: float = 1.0, last: bool = True
+    ) -> LossSums:
         """Add the share that a batch has in an update of so many target tokens and batches."""
+        sums: LossSums
+        loss, sums = self.engine.run(last, self._objective, batch, tokens, parts)
+        (loss * factor).backward()
+        return sums
+
+    def _objective(self, batch: Batch, tokens: int, parts: int) -> tuple[Tensor, LossSums]:
         sums = batch_loss(self.model, batch, self.label_smoothing, self.compute, self.loss_chunk)
         loss = sums.loss / tokens
         penalty = self.model.penalty()
         if penalty is not None:
             loss = loss + penalty / parts
-        loss.backward()
-        return sums
+        return loss, sums
 
 
 @torch.inference_mode()
