@@ -7,10 +7,15 @@ import sys
 import pytest
 
 from nmt.cli.attention import COMMANDS as ATTENTION
+from nmt.cli.check import COMMANDS as CHECK
 from nmt.cli.main import COMMANDS
 
+TABLES = {"attention": ATTENTION, "check": CHECK, "--help": COMMANDS}
 
-@pytest.mark.parametrize("arguments", [["--help"], ["attention", "--help"]], ids=" ".join)
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["attention", "--help"], ["check", "--help"]], ids=" ".join
+)
 def test_help_imports_no_machinery(arguments: list[str]) -> None:
     code = (
         "import sys\nfrom nmt.cli.main import group\n"
@@ -20,11 +25,10 @@ def test_help_imports_no_machinery(arguments: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, encoding="utf-8"
     )
-    table = ATTENTION if "attention" in arguments else COMMANDS
-    assert all(f"  {name} " in done.stdout for name in table)
+    assert all(f"  {name} " in done.stdout for name in TABLES[arguments[0]])
 
 
-@pytest.mark.parametrize("name", ["list", "describe", "bench"])
+@pytest.mark.parametrize("name", ["list", "describe", "bench", *CHECK])
 def test_a_command_is_where_the_table_says(name: str) -> None:
-    module, _, function = ATTENTION[name][1].partition(":")
+    module, _, function = (ATTENTION | CHECK)[name][1].partition(":")
     assert getattr(importlib.import_module(module), function).name == name

@@ -1,0 +1,15 @@
+"""`nmt check`: the group of commands that prove a promise on the user's own settings and data."""
+
+import click
+
+from nmt.cli.group import LazyGroup
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "resume": ("Prove on a run's settings that stopping and resuming changes nothing.",
+               "nmt.cli.check_resume:resume"),
+}  # fmt: skip
+
+
+@click.group(cls=LazyGroup, table=COMMANDS)
+def check() -> None:
+    """Prove what is promised, on settings and data of your own."""
