@@ -40,6 +40,9 @@ class TrainingConfig:
     )
     clip_norm: float = setting(1.0, "Longest gradient; longer ones are shortened. 0: none is.")
     accumulate: int = setting(1, "Batches whose gradients make one update.")
+    max_skipped: int = setting(
+        3, "Updates in a row whose gradient is not finite that end training; fewer are skipped."
+    )
     log_every: int = setting(50, "Updates between lines of the log.")
     validate_every: int = setting(1000, "Updates between validations; each leaves a checkpoint.")
     best_metric: str = setting(
@@ -54,7 +57,9 @@ class TrainingConfig:
     keep: int = setting(5, "Last checkpoints that stay on disk, besides the best.")
 
     def __post_init__(self) -> None:
-        positive = ("max_updates", "accumulate", "log_every", "validate_every", "keep")
+        positive = (
+            "max_updates", "accumulate", "max_skipped", "log_every", "validate_every", "keep",
+        )  # fmt: skip
         for name in positive:
             if getattr(self, name) < 1:
                 raise ConfigError(f"training.{name} must be at least 1, not {getattr(self, name)}")

@@ -3,6 +3,7 @@
 B sentences, T target length.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,11 @@ class Totals:
         self.correct += float(sums.correct)
         self.tokens += sums.tokens
 
+    def include(self, other: "Totals") -> None:
+        """Add other totals."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
 
 def batch_loss(model: EncoderDecoder, batch: Batch, smoothing: float, compute: Compute) -> LossSums:
     """Sum the loss of a batch; padding takes no part, not even in the output projection."""
@@ -56,6 +62,14 @@ def on(array: object, device: torch.device) -> Tensor:
     return torch.as_tensor(array).to(device, non_blocking=True)
 
 
+class NotFinite(NmtError):
+    """Say that an update was left out; the weights are as they were."""
+
+    def __init__(self, loss: float, norm: float) -> None:
+        super().__init__(f"the gradient is not finite: length {norm}, loss {loss:.4g}")
+        self.loss, self.norm = loss, norm
+
+
 @dataclass(frozen=True)
 class Updater:
     """What an update needs besides its batches."""
@@ -70,28 +84,30 @@ class Updater:
         """Move the weights by the mean loss over the target tokens of all batches.
 
         Raises:
-            NmtError: The gradient is not a number; the weights are as they were.
+            NotFinite: The loss or its gradient is not; weights and totals are as they were.
         """
-        tokens = sum(batch.tokens for batch in batches)
+        tokens, own = sum(batch.tokens for batch in batches), Totals()
         for batch in batches:
-            sums = batch_loss(self.model, batch, self.label_smoothing, self.compute)
-            loss = sums.loss / tokens
-            penalty = self.model.penalty()
-            if penalty is not None:
-                loss = loss + penalty / len(batches)
-            loss.backward()
-            totals.add(sums)
+            own.add(self.add_gradient(batch, tokens, len(batches)))
         limit = self.clip_norm or torch.inf
         norm = float(clip_grad_norm_(self.model.parameters(), limit))
-        if not torch.isfinite(torch.tensor(norm)):
-            raise NmtError(
-                "training diverged: the gradient is not a number; lower training.learning_rate "
-                "or raise training.warmup, and start again"
-            )
+        if not math.isfinite(norm + own.loss):
+            self.optimizer.zero_grad()
+            raise NotFinite(own.loss / tokens, norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        totals.updates += 1
-        totals.gradient += norm
+        own.updates, own.gradient = 1, norm
+        totals.include(own)
+
+    def add_gradient(self, batch: Batch, tokens: int, parts: int) -> LossSums:
+        """Add the share that a batch has in an update of so many target tokens and batches."""
+        sums = batch_loss(self.model, batch, self.label_smoothing, self.compute)
+        loss = sums.loss / tokens
+        penalty = self.model.penalty()
+        if penalty is not None:
+            loss = loss + penalty / parts
+        loss.backward()
+        return sums
 
 
 @torch.inference_mode()
