@@ -54,5 +54,5 @@ class ProgressBar:
             "update %s: loss %.4f, accuracy %.4f, %s tokens/s%s",
             f"{values['update']:,}", values["loss"], values["accuracy"],
             f"{values['tokens_per_second']:,.0f}",
-            f", {values['skipped']:,} skipped" if values["skipped"] else "",
+            f", {values['skipped']:,} skipped" if values.get("skipped") else "",
         )  # fmt: skip

@@ -15,6 +15,7 @@ import pytest
 from nmt.attention.config import ROLES
 from nmt.settings import load_table
 from nmt.training.loop import Trainer
+from nmt.training.signals import SIGNALS
 
 Command = Callable[..., Any]
 Contents = Callable[[Path], dict[str, Any]]
@@ -111,7 +112,7 @@ def test_attention_is_chosen_for_all_roles_or_for_each(nmt: Command) -> None:
         )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_an_interrupted_run_says_how_to_go_on_and_doing_so_ends_as_if_it_had_not_been(
     nmt: Command,
     contents: Contents,
@@ -238,7 +239,7 @@ def test_a_process_killed_at_any_moment_is_resumed_exactly(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_process_that_is_told_to_stop_says_how_to_go_on(
     nmt: Command, number: signal.Signals
 ) -> None:
