@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 
@@ -45,6 +45,7 @@ class NamedScore(Protocol):
 
 
 Scores = Mapping[str, Mapping[str, Any]]  # as in metadata.json: value, and perhaps signature
+Witness = Callable[["Trainer", Sequence[Batch]], None]
 Validate = Callable[[EncoderDecoder], Mapping[str, NamedScore]]
 
 
@@ -72,7 +73,13 @@ class Materials:
 
 
 class Trainer:
-    """Train a model, from where `progress` stands to the end."""
+    """Train a model, from where `progress` stands to the end.
+
+    Attributes:
+        witnesses: Told, in this process, of every update once it is done, and of its batches.
+    """
+
+    witnesses: ClassVar[list[Witness]] = []
 
     def __init__(
         self,
@@ -141,6 +148,8 @@ class Trainer:
         self.progress.position = batches[-1][1]
         self.progress.tokens += sum(batch.tokens for batch, _ in batches)
         self.progress.totals.seconds += self._lap()
+        for witness in self.witnesses:
+            witness(self, used)
 
     def _skip(self, evidence: Evidence) -> None:
         """Write down what cannot be learnt from; go on, unless that is so too often in a row.
