@@ -157,7 +157,9 @@ def test_a_training_that_fails_is_told_by_its_last_words(
 
     folder = run()
     monkeypatch.setattr(Trial, "start", failing)
-    with pytest.raises(CheckpointError, match=r"^the training 'straight' failed: the disk is full$"):
+    with pytest.raises(
+        CheckpointError, match=r"^the training 'straight' failed: the disk is full$"
+    ):
         outcomes(folder)
 
 
