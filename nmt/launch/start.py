@@ -16,7 +16,7 @@ from nmt.launch.manifest import (
     refuse_changed_parent,
 )
 from nmt.launch.parent import with_parent
-from nmt.launch.workbench import Workbench
+from nmt.launch.workbench import Workbench, logged_to
 from nmt.scoring.tokenizers import refuse_unavailable
 from nmt.settings import load_table, save_table, to_table
 from nmt.training.budget import parse_budget, plan_updates, probe
@@ -59,11 +59,14 @@ def train(start: Start) -> dict[str, Any]:
     bench = Workbench.prepare(experiment)
     if start.parent is not None:
         bench.take_weights(start.parent)
-    experiment = with_planned_updates(experiment, bench)
+    experiment, plan = with_planned_updates(experiment, bench)
     with atomic_folder(run.folder, replace=True) as folder:
         Run(folder).create()
         save_table(to_table(experiment), folder / "config.toml")
         write_json(folder / "manifest.json", manifest)
+    if plan:
+        with logged_to(run.log):
+            log.info(plan)
     return bench.train(run, experiment, Progress())
 
 
@@ -106,17 +109,13 @@ def refuse_unready(experiment: Experiment) -> None:
     refuse_unavailable(experiment.score.tokenize)
 
 
-def with_planned_updates(experiment: Experiment, bench: Workbench) -> Experiment:
-    """Turn a budget of time into a number of updates, which is recorded."""
+def with_planned_updates(experiment: Experiment, bench: Workbench) -> tuple[Experiment, str]:
+    """Turn a budget of time into a number of updates, which is recorded, and tell how."""
     config = experiment.training
     seconds = parse_budget(config.budget)
     if seconds is None:
-        return experiment
+        return experiment, ""
     speed = probe(bench.model, bench.stream, config, bench.compute, bench.validate_once)
     updates = plan_updates(seconds, speed, config)
-    log.info(
-        "budget %s: %.0f ms an update, %.1f s a validation: %s updates",
-        config.budget, speed.update * 1000, speed.validation, f"{updates:,}",
-    )  # fmt: skip
     planned = dataclasses.replace(config, max_updates=updates)
-    return dataclasses.replace(experiment, training=planned)
+    return dataclasses.replace(experiment, training=planned), speed.plan(config, updates)

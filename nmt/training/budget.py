@@ -4,7 +4,7 @@ import copy
 import re
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -20,7 +20,8 @@ from nmt.training.update import Totals, Updater
 
 UNITS = {"h": 3600, "m": 60, "s": 1}
 BUDGET = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
-WARM_UP, PROBES = 3, 20  # updates
+WARM_UP, PROBES, MOST_PROBES = 3, 20, 200  # updates
+PROBE_SHARE = 0.02  # of the budget: so long that a neighbour's burst is over before half of it
 # Of the time so much is planned. Machines that others share drift by a tenth and more, and a run
 # that the clock stops loses the end of its schedule, which costs more than some updates fewer.
 MARGIN = 0.875
@@ -43,10 +44,27 @@ def parse_budget(text: str) -> int | None:
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds that things take here."""
+    """Seconds that things take here.
+
+    Attributes:
+        update: A typical one.
+        probes: Updates that were timed.
+        middle: Between which times half of them lie.
+    """
 
     update: float
     validation: float
+    probes: int = 0
+    middle: tuple[float, float] = (0.0, 0.0)
+
+    def plan(self, config: TrainingConfig, updates: int) -> str:
+        """Tell what a plan was made from."""
+        low, high = (seconds * 1000 for seconds in self.middle)
+        return (
+            f"budget {config.budget}: {self.update * 1000:.0f} ms an update ({self.probes} timed, "
+            f"half of them in {low:.0f} to {high:.0f} ms), {self.validation:.1f} s a validation: "
+            f"{updates:,} updates"
+        )
 
 
 def probe(
@@ -67,23 +85,31 @@ def probe(
         return list(islice(batches, config.accumulate))
 
     with torch.random.fork_rng():
-        for _ in range(WARM_UP):
-            updater.update(take(), Totals())
-        update = typical_seconds(updater, [take() for _ in range(PROBES)])
+        paces, tokens = timed(updater, (take() for _ in range(WARM_UP)))
+        count = number_of_probes(config, min(paces) * tokens)
+        paces, tokens = timed(updater, (take() for _ in range(count)))
         start = time.monotonic()
         validate(twin.eval())
-    return Speed(update, time.monotonic() - start)
+    # By tokens, for batches differ; and the median, since a neighbour's burst says nothing.
+    low, typical, high = (pace * tokens for pace in statistics.quantiles(paces, method="inclusive"))
+    return Speed(typical, time.monotonic() - start, count, (low, high))
 
 
-def typical_seconds(updater: Updater, work: Sequence[Sequence[Batch]]) -> float:
-    """Time updates by their tokens; the median, since a neighbour's burst says nothing."""
-    paces = []
+def number_of_probes(config: TrainingConfig, seconds: float) -> int:
+    """Tell how many updates of so many seconds make a probe of this budget."""
+    budget = parse_budget(config.budget) or 0
+    return max(PROBES, min(MOST_PROBES, int(budget * PROBE_SHARE / seconds)))
+
+
+def timed(updater: Updater, work: Iterable[Sequence[Batch]]) -> tuple[list[float], float]:
+    """Give the seconds a token of each update, and the tokens of one on average."""
+    paces, tokens = [], 0
     for batches in work:
         start, totals = time.monotonic(), Totals()
         updater.update(batches, totals)
         paces.append((time.monotonic() - start) / totals.tokens)
-    tokens = sum(batch.tokens for batches in work for batch in batches)
-    return statistics.median(paces) * tokens / len(work)
+        tokens += totals.tokens
+    return paces, tokens / len(paces)
 
 
 def plan_updates(seconds: float, speed: Speed, config: TrainingConfig) -> int:
