@@ -24,11 +24,6 @@ from nmt.text.lines import read_pairs
 from nmt.training.run import Run
 
 DEV_PAIRS = 4  # are enough to choose a best by
-STATE = {
-    WEIGHTS: "weights",
-    "state/optimizer.safetensors": "the optimizer's memory",
-    "state/random.safetensors": "the states of random numbers",
-}
 STOPS = (signal.SIGTERM, signal.SIGKILL)
 
 Trace = list[dict[str, Any]]
@@ -191,7 +186,8 @@ def state_of(run: Path) -> dict[str, str]:
     progress = read_json(last / "state" / "progress.json")
     progress.pop("seconds")
     progress["totals"].pop("seconds")
-    hashes = {name: sha256(last / file) for file, name in STATE.items()}
+    files = [last / WEIGHTS, *sorted((last / "state").glob("*.safetensors"))]
+    hashes = {str(path.relative_to(last)): sha256(path) for path in files}
     return {**hashes, **{f"the {name!r} of progress": str(progress[name]) for name in progress}}
 
 

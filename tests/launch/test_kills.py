@@ -21,7 +21,7 @@ from nmt.model.directory import load_package
 from nmt.settings import save_table, to_table
 from nmt.training.run import Run
 
-KILLS, EVERY, UPDATES = 50, 3, 600
+KILLS, EVERY, UPDATES = 50, 2, 100
 SETTINGS = (
     f"training.max_updates={UPDATES}", f"training.validate_every={EVERY}", "model.dropout=0.3",
     "training.warmup=50",
@@ -44,15 +44,15 @@ def trace_of(orders: Orders) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("}") and line.startswith("{")]
 
 
-def kill_at_a_random_moment(orders: Orders, path: Path, moment: random.Random) -> None:
-    """Let it live for up to half a second after its first update, now and then shorter still."""
+def kill_at_a_random_moment(orders: Orders, path: Path, life: float, moment: random.Random) -> None:
+    """Let it live for about so many seconds after its first update; now and then not so long."""
     known, process = len(trace_of(orders)), start(path)
     if moment.random() < 0.1:
         time.sleep(moment.uniform(0, 2))  # while it starts
     else:
         while len(trace_of(orders)) == known and process.poll() is None:
             time.sleep(0.002)
-        time.sleep(moment.uniform(0, 0.5))
+        time.sleep(moment.uniform(0, 2 * life))
     process.kill()
     assert process.wait() in (-signal.SIGKILL, 0)
 
@@ -84,9 +84,11 @@ def test_a_run_killed_fifty_times_loses_little_and_ends_as_one_that_was_not(
     for name, each in orders.items():
         write_orders(each, tmp_path / f"{name}.json")
     assert start(tmp_path / "steady.json").wait() == 0
+    summary = json.loads((tmp_path / "steady" / "finished.json").read_text())
+    life = summary["seconds"] * EVERY / UPDATES  # from one checkpoint to the next
     run, moment, while_writing = Run(tmp_path / "killed"), random.Random(1), 0
     for _ in range(KILLS):
-        kill_at_a_random_moment(orders["killed"], tmp_path / "killed.json", moment)
+        kill_at_a_random_moment(orders["killed"], tmp_path / "killed.json", life, moment)
         if run.folder.exists() and not run.is_finished():
             last = max((entry["update"] for entry in trace_of(orders["killed"])), default=0)
             assert_readable(run, settings, last)
