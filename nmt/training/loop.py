@@ -140,6 +140,8 @@ class Trainer:
         try:
             self.updater.update(used, self.progress.totals)
             self.progress.skipped_in_a_row = 0
+            if self.updater.moving is not None:
+                self.updater.moving.add(number)
         except NotFinite as fault:
             is_half = self.updater.compute.dtype == torch.bfloat16
             precision = "bf16" if is_half else "fp32"  # as the setting has it
@@ -203,7 +205,8 @@ class Trainer:
 
     def _validate_and_save(self) -> None:
         update = self.progress.update
-        scores = self._measure()
+        with self.updater.averaged():
+            scores, told = self._measure(), self.updater.model.statistics()
         self.progress.validated.append(update)
         better = self._is_better(scores)
         if better:
@@ -215,7 +218,7 @@ class Trainer:
             values = {name: score["value"] for name, score in scores.items()}
             self.run.record("validation", {"update": update, **values, "seconds": seconds})
             log.info("validation at update %s: %s", f"{update:,}", spelled(values))
-        if told := self.updater.model.statistics():
+        if told:
             self.run.record("attention", {"update": update, **told})
         self._save(scores)
 
@@ -255,7 +258,8 @@ class Trainer:
         self._lap()
         name = self.run.checkpoint(self.progress.update).name
         with self.run.new_checkpoint(name) as folder:
-            save_package(folder, self._package(scores))
+            with self.updater.averaged():
+                save_package(folder, self._package(scores))
             save_state(folder, self.updater, self.progress)
         self.point_links()
         self._prune()

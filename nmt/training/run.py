@@ -10,7 +10,7 @@ finished.json   written last, when training is over
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Run:
         self.metrics = folder / "metrics.jsonl"
         self.log = folder / "train.log"
         self.finished = folder / "finished.json"
+        self.listeners: list[Callable[[str, dict[str, Any]], None]] = []
 
     def create(self) -> None:
         """Make the folder."""
@@ -71,7 +72,7 @@ class Run:
         remove_others(self.checkpoints, kept)
 
     def record(self, event: str, values: dict[str, Any]) -> None:
-        """Add a line to metrics.jsonl.
+        """Add a line to metrics.jsonl, and tell whoever listens.
 
         Raises:
             DataError: The disk is full, or refuses.
@@ -81,6 +82,8 @@ class Run:
                 stream.write(json.dumps({"event": event, **values}) + "\n")
         except OSError as error:
             raise cannot_write(self.metrics, error) from error
+        for listener in self.listeners:
+            listener(event, values)
 
     def forget_after(self, update: int) -> None:
         """Drop the lines of metrics.jsonl about what is done again after a kill."""
