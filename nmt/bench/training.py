@@ -19,7 +19,7 @@ from nmt.model.build import build_model
 from nmt.model.compute import Compute
 from nmt.model.config import ModelConfig
 from nmt.training.config import TrainingConfig
-from nmt.training.optimizer import make_optimizer, set_rate
+from nmt.training.optimizer import set_rate
 from nmt.training.update import Totals, Updater
 
 NUM_PAIRS = 20_000
@@ -120,9 +120,9 @@ def make_updater(
     config = TrainingConfig()
     built = build_model(model, attention, work.vocab_size, work.vocab_size)
     network = built.to(compute.device).train()
-    optimizer = make_optimizer(network, config)
-    set_rate(optimizer, 1e-4)
-    return Updater(network, optimizer, compute, config.label_smoothing, config.clip_norm)
+    updater = Updater.make(network, config, compute)
+    set_rate(updater.optimizer, 1e-4)
+    return updater
 
 
 def time_update(updater: Updater, batch: Batch) -> float:

@@ -16,7 +16,6 @@ from nmt.model.directory import Segmenters, load_package
 from nmt.settings import load_table
 from nmt.training.checkpoint import restore_random
 from nmt.training.crash import Evidence, load_evidence, pairs_of
-from nmt.training.optimizer import make_optimizer
 from nmt.training.update import Updater
 
 
@@ -43,9 +42,7 @@ class Scene:
             settings = dataclasses.replace(settings, device=device)
         compute, config = prepare(settings, training=True), experiment.training
         model = package.model.to(compute.device).train()
-        optimizer = make_optimizer(model, config)
-        updater = Updater(model, optimizer, compute, config.label_smoothing, config.clip_norm)
-        return cls(evidence, updater, package.segmenters)
+        return cls(evidence, Updater.make(model, config, compute), package.segmenters)
 
 
 @dataclass

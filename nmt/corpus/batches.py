@@ -3,6 +3,7 @@
 B sentences, S source length, T target length.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,23 @@ class Batch:
     def tokens(self) -> int:
         """Count the target tokens that are predicted."""
         return int(self.target_lengths.sum())
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The size of a batch.
+
+    Attributes:
+        pairs: B.
+        source, target: S and T.
+        source_tokens, target_tokens: What is no padding, ends of sentence included.
+    """
+
+    pairs: int
+    source: int
+    target: int
+    source_tokens: int
+    target_tokens: int
 
 
 @dataclass(frozen=True)
@@ -146,6 +164,18 @@ class BatchStream:
                 after = Position(epoch + 1, 0) if last else Position(epoch, index + 1)
                 yield self.batch(plan[index]), after
             epoch, first = epoch + 1, 0
+
+    def with_budget(self, batch_tokens: int) -> "BatchStream":
+        """Give a stream of the same pairs in batches of another size."""
+        other = copy.copy(self)
+        other._batch_tokens = batch_tokens
+        return other
+
+    def shape(self, numbers: Array) -> Shape:
+        """Tell the size of a batch without reading it."""
+        source, target = self._source_lengths[numbers], self._target_lengths[numbers]
+        longest = int(source.max()), int(target.max())
+        return Shape(len(numbers), *longest, int(source.sum()), int(target.sum()))
 
     def batch(self, numbers: Array) -> Batch:
         """Read the pairs of a batch."""

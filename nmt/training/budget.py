@@ -15,7 +15,7 @@ from nmt.errors import ConfigError
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
 from nmt.training.config import TrainingConfig
-from nmt.training.optimizer import make_optimizer, set_rate
+from nmt.training.optimizer import set_rate
 from nmt.training.update import Totals, Updater
 
 UNITS = {"h": 3600, "m": 60, "s": 1}
@@ -73,12 +73,16 @@ def probe(
     config: TrainingConfig,
     compute: Compute,
     validate: Callable[[EncoderDecoder], object],
+    updates: int = 0,
 ) -> Speed:
-    """Time some updates and one validation, on a copy; nothing of the training changes."""
+    """Time some updates and one validation, on a copy; nothing of the training changes.
+
+    Args:
+        updates: How many; 0 for as many as a budget asks.
+    """
     twin = copy.deepcopy(model).train()
-    optimizer = make_optimizer(twin, config)
-    set_rate(optimizer, 1e-5)
-    updater = Updater(twin, optimizer, compute, config.label_smoothing, config.clip_norm)
+    updater = Updater.make(twin, config, compute)
+    set_rate(updater.optimizer, 1e-5)
     batches = (batch for batch, _ in stream.from_position(Position()))
 
     def take() -> list[Batch]:
@@ -86,12 +90,13 @@ def probe(
 
     with torch.random.fork_rng():
         paces, tokens = timed(updater, (take() for _ in range(WARM_UP)))
-        count = number_of_probes(config, min(paces) * tokens)
+        count = updates or number_of_probes(config, min(paces) * tokens)
         paces, tokens = timed(updater, (take() for _ in range(count)))
         start = time.monotonic()
         validate(twin.eval())
     # By tokens, for batches differ; and the median, since a neighbour's burst says nothing.
-    low, typical, high = (pace * tokens for pace in statistics.quantiles(paces, method="inclusive"))
+    quartiles = statistics.quantiles(paces * 2 if count == 1 else paces, method="inclusive")
+    low, typical, high = (pace * tokens for pace in quartiles)
     return Speed(typical, time.monotonic() - start, count, (low, high))
 
 

@@ -43,6 +43,16 @@ class TrainingConfig:
     max_skipped: int = setting(
         3, "Updates in a row whose gradient is not finite that end training; fewer are skipped."
     )
+    loss_chunk: int = setting(
+        2**20,
+        "Scores of words that exist at once: the loss is taken in chunks of positions. 0: those "
+        "of a whole batch.",
+    )
+    recompute: bool = setting(
+        False,
+        "Keep the inputs of layers alone and compute the rest once more for the gradients: much "
+        "less memory, more time, the same result (activation checkpointing).",
+    )
     log_every: int = setting(50, "Updates between lines of the log.")
     validate_every: int = setting(1000, "Updates between validations; each leaves a checkpoint.")
     best_metric: str = setting(
@@ -71,7 +81,7 @@ class TrainingConfig:
         for name in positive:
             if getattr(self, name) < 1:
                 raise ConfigError(f"training.{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("warmup", "patience", "average", "weight_decay", "clip_norm"):
+        for name in ("warmup", "patience", "average", "weight_decay", "clip_norm", "loss_chunk"):
             if not getattr(self, name) >= 0:  # refuses nan too
                 raise ConfigError(f"training.{name} must be 0 or more, not {getattr(self, name)}")
         for name in ("label_smoothing", "beta1", "beta2", "ema"):
