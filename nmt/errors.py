@@ -4,7 +4,7 @@
     ├── ConfigError      a setting, an option, or two that do not fit together
     ├── DataError        a text, a corpus, a file or folder
     ├── CheckpointError  a model directory or a run
-    ├── Interrupted      stopped by a signal with everything saved; exit status 130 or 143
+    ├── Interrupted      stopped by a signal with everything saved; exit status 130, 138, 143
     └── Followed         one of several processes, of which another says why they end
 
 Anything else that is raised is a fault of ours and keeps its traceback.

@@ -6,12 +6,12 @@ from pathlib import Path
 import click
 
 from nmt.cli.command import NmtCommand, verbosity_options
-from nmt.cli.options import attention_options, config_options, setting_options
+from nmt.cli.options import MARK, attention_options, config_options, setting_options
 from nmt.corpus.config import DataConfig
 from nmt.errors import ConfigError
 from nmt.model.compute import ComputeConfig
 from nmt.model.config import ModelConfig
-from nmt.settings import Table
+from nmt.settings import Table, parse_assignment
 from nmt.training.config import TrainingConfig
 
 log = logging.getLogger(__name__)
@@ -65,12 +65,30 @@ def train(
             raise ConfigError("--resume takes no other settings: a run goes on as it was started")
         report(launch.resume(Path(resume)), resume)
         return
+    refuse_two_lengths(table)
     if not output:
         raise click.UsageError("--output names the run folder to make (or --resume one)")
     start = launch.Start(
         read_experiment(table), Path(output), Path(parent) if parent else None, existing
     )
     report(launch.train(start), output)
+
+
+def refuse_two_lengths(table: Table) -> None:
+    """Refuse a number of updates beside a budget, which is turned into one of its own.
+
+    A file of settings may hold both: that of a run records what its budget came to.
+    """
+    said, name = click.get_current_context().params, "training.max_updates"
+    sets = {parse_assignment(text)[0] for text in said["assignments"]}
+    asked = said[name.replace(".", MARK)] is not None or name in sets
+    training = table.get("training")
+    budget = training.get("budget") if isinstance(training, dict) else ""
+    if asked and budget:
+        raise ConfigError(
+            f"a number of updates ({name}) and a budget (training.budget = {budget!r}) exclude "
+            "each other; leave one out, or turn the budget off: --budget ''"
+        )
 
 
 def report(summary: Table, output: str) -> None:

@@ -18,7 +18,7 @@ from nmt.launch.manifest import (
 )
 from nmt.launch.overlap import refuse_overlap
 from nmt.launch.parent import with_parent
-from nmt.launch.workbench import Workbench
+from nmt.launch.workbench import Workbench, logged_to
 from nmt.scoring.tokenizers import refuse_unavailable
 from nmt.settings import load_table, save_table, to_table
 from nmt.training.budget import parse_budget, plan_updates, probe
@@ -73,12 +73,15 @@ def begin(
     bench = Workbench.prepare(experiment, ranks)
     if manifest["parent"]:
         bench.take_weights(Path(manifest["parent"]))
-    experiment = with_planned_updates(experiment, bench, ranks)
+    experiment, plan = with_planned_updates(experiment, bench, ranks)
     if ranks.leads:
         with atomic_folder(run.folder, replace=True) as folder:
             Run(folder).create()
             save_table(to_table(experiment), folder / "config.toml")
             write_json(folder / "manifest.json", manifest)
+        if plan:
+            with logged_to(run.log):
+                log.info(plan)
     ranks.told(None)  # others wait for the folder
     return bench.train(run, experiment, Progress())
 
@@ -135,17 +138,15 @@ def refuse_unready(experiment: Experiment) -> None:
     refuse_without_tensorboard(wanted=training.tensorboard)
 
 
-def with_planned_updates(experiment: Experiment, bench: Workbench, ranks: Ranks) -> Experiment:
-    """Turn a budget of time into a number of updates, which is recorded."""
+def with_planned_updates(
+    experiment: Experiment, bench: Workbench, ranks: Ranks
+) -> tuple[Experiment, str]:
+    """Turn a budget of time into a number of updates, which is recorded, and tell how."""
     config = experiment.training
     seconds = parse_budget(config.budget)
     if seconds is None:
-        return experiment
+        return experiment, ""
     speed = probe(bench.model, bench.stream, config, bench.compute, bench.validate_once, ranks)
     updates = ranks.told(plan_updates(seconds, speed, config))
-    log.info(
-        "budget %s: %.0f ms an update, %.1f s a validation: %s updates",
-        config.budget, speed.update * 1000, speed.validation, f"{updates:,}",
-    )  # fmt: skip
     planned = dataclasses.replace(config, max_updates=updates)
-    return dataclasses.replace(experiment, training=planned)
+    return dataclasses.replace(experiment, training=planned), speed.plan(config, updates)

@@ -30,6 +30,8 @@ class Progress:
         seconds: Time spent, validation and saving included, over all resumptions.
         tokens: Target tokens seen.
         validated: Updates at which a validation took place.
+        skipped: Updates done without moving a weight, since their gradient was not finite.
+        skipped_in_a_row: How many of them are the latest updates.
         totals: What the next line of the log will tell of.
     """
 
@@ -41,6 +43,8 @@ class Progress:
     seconds: float = 0.0
     tokens: int = 0
     validated: list[int] = field(default_factory=list)
+    skipped: int = 0
+    skipped_in_a_row: int = 0
     totals: Totals = field(default_factory=Totals)
 
 

@@ -40,6 +40,9 @@ class TrainingConfig:
     )
     clip_norm: float = setting(1.0, "Longest gradient; longer ones are shortened. 0: none is.")
     accumulate: int = setting(1, "Batches whose gradients make one update.")
+    max_skipped: int = setting(
+        3, "Updates in a row whose gradient is not finite that end training; fewer are skipped."
+    )
     loss_chunk: int = setting(
         2**20,
         "Scores of words that exist at once: the loss is taken in chunks of positions. 0: those "
@@ -72,7 +75,9 @@ class TrainingConfig:
     )
 
     def __post_init__(self) -> None:
-        positive = ("max_updates", "accumulate", "log_every", "validate_every", "keep")
+        positive = (
+            "max_updates", "accumulate", "max_skipped", "log_every", "validate_every", "keep",
+        )  # fmt: skip
         for name in positive:
             if getattr(self, name) < 1:
                 raise ConfigError(f"training.{name} must be at least 1, not {getattr(self, name)}")

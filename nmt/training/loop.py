@@ -6,22 +6,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
+
+import torch
 
 from nmt.corpus.batches import Batch, BatchStream
-from nmt.errors import Interrupted
+from nmt.errors import Interrupted, NmtError
 from nmt.model.contract import EncoderDecoder
 from nmt.model.directory import Package, Segmenters, copy_weights, save_package
 from nmt.settings import Table
 from nmt.training.averaging import average_weights
-from nmt.training.checkpoint import Progress, save_state, state_tensors
+from nmt.training.checkpoint import Progress, random_states, save_state, state_tensors
 from nmt.training.config import TrainingConfig
+from nmt.training.crash import Evidence, save_evidence
 from nmt.training.optimizer import set_rate
 from nmt.training.progress import ProgressBar
 from nmt.training.run import Run
 from nmt.training.schedule import make_schedule
 from nmt.training.signals import StopRequest
-from nmt.training.update import Totals, Updater, held_out_loss
+from nmt.training.update import NotFinite, Totals, Updater, held_out_loss
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,7 @@ class NamedScore(Protocol):
 
 
 Scores = Mapping[str, Mapping[str, Any]]  # as in metadata.json: value, and perhaps signature
+Witness = Callable[["Trainer", Sequence[Batch]], None]
 Validate = Callable[[EncoderDecoder], Mapping[str, NamedScore]]
 
 
@@ -71,7 +75,13 @@ class Materials:
 
 
 class Trainer:
-    """Train a model, from where `progress` stands to the end."""
+    """Train a model, from where `progress` stands to the end.
+
+    Attributes:
+        witnesses: Told, in this process, of every update once it is done, and of its batches.
+    """
+
+    witnesses: ClassVar[list[Witness]] = []
 
     def __init__(
         self,
@@ -92,6 +102,7 @@ class Trainer:
 
         Raises:
             Interrupted: By a signal, with everything saved.
+            NmtError: The gradient was not finite too many times in a row.
         """
         batches = self.materials.stream.from_position(self.progress.position)
         self.updater.model.train()
@@ -127,14 +138,49 @@ class Trainer:
         return self.progress.update % interval == 0
 
     def _one_update(self, batches: Sequence[tuple[Batch, Any]]) -> None:
-        set_rate(self.updater.optimizer, self._rate(self.progress.update + 1))
-        self.updater.update([batch for batch, _ in batches], self.progress.totals)
-        self.progress.update += 1
-        if self.updater.moving is not None:
-            self.updater.moving.add(self.progress.update)
+        number, random = self.progress.update + 1, random_states()
+        used = [batch for batch, _ in batches]
+        set_rate(self.updater.optimizer, self._rate(number))
+        try:
+            self.updater.update(used, self.progress.totals)
+            self.progress.skipped_in_a_row = 0
+            if self.updater.moving is not None:
+                self.updater.moving.add(number)
+        except NotFinite as fault:
+            is_half = self.updater.compute.dtype == torch.bfloat16
+            precision = "bf16" if is_half else "fp32"  # as the setting has it
+            self._skip(Evidence(number, fault.loss, fault.norm, precision, used, random))
+        self.progress.update = number
         self.progress.position = batches[-1][1]
         self.progress.tokens += sum(batch.tokens for batch, _ in batches)
         self.progress.totals.seconds += self._lap()
+        for witness in self.witnesses:
+            witness(self, used)
+
+    def _skip(self, evidence: Evidence) -> None:
+        """Write down what cannot be learnt from; go on, unless that is so too often in a row.
+
+        A skipped update counts: what follows takes the place in schedule and data that it had.
+        """
+        self.progress.skipped += 1
+        self.progress.skipped_in_a_row += 1
+        number, limit = evidence.update, self.config.max_skipped
+        with self.updater.engine.whole(self.updater.model) as model:
+            if self.ranks.leads:
+                with self.run.new_crash(number, max(limit, self.config.keep)) as folder:
+                    save_evidence(folder, self._package(model, {}), evidence)
+        self.run.record("skipped", {"update": number, **evidence.numbers()})
+        log.warning(
+            "update %s is skipped: the loss is %.4g, the gradient's length %s; see it again: "
+            "nmt replay %s",
+            f"{number:,}", evidence.loss, evidence.gradient_norm, self.run.crash(number),
+        )  # fmt: skip
+        if self.progress.skipped_in_a_row >= limit:
+            raise NmtError(
+                f"training diverged: the gradient was not finite in {limit} updates in a row "
+                "(training.max_skipped); lower training.learning_rate or raise training.warmup, "
+                f"and start again; to see why: nmt replay {self.run.crash(number - limit + 1)}"
+            )
 
     def _lap(self) -> float:
         """Add the time since the last call to the run's, and return it: one for all processes."""
@@ -144,6 +190,8 @@ class Trainer:
         return lap
 
     def _log(self, bar: ProgressBar) -> None:
+        if not self.progress.totals.updates:
+            return  # all were skipped: the next line will tell of these updates too
         totals, self.progress.totals = self.progress.totals, Totals()
         totals.collect(self.ranks)
         if not self.ranks.leads:
@@ -158,6 +206,7 @@ class Trainer:
             "learning_rate": self._rate(self.progress.update),
             "tokens_per_second": totals.tokens / totals.seconds,
             "seconds": self.progress.seconds,
+            "skipped": self.progress.skipped,
         }
         self.run.record("train", values)
         bar.say(values)

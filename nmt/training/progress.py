@@ -41,7 +41,7 @@ class ProgressBar:
         first = self._tokens is None
         self._tokens = tokens if first else self._tokens
         elapsed = self._bar.format_dict["elapsed"] if not self._bar.disable else 0.0
-        if elapsed and not first and self._tokens is not None:
+        if elapsed and not first and self._tokens is not None and totals.tokens:
             speed = (tokens - self._tokens) / elapsed
             loss = totals.loss / totals.tokens
             self._bar.set_postfix_str(f"{speed:,.0f} tokens/s, loss {loss:.3f}", refresh=False)
@@ -51,7 +51,8 @@ class ProgressBar:
         level = logging.INFO if self._bar.disable else logging.DEBUG
         log.log(
             level,
-            "update %s: loss %.4f, accuracy %.4f, %s tokens/s",
+            "update %s: loss %.4f, accuracy %.4f, %s tokens/s%s",
             f"{values['update']:,}", values["loss"], values["accuracy"],
             f"{values['tokens_per_second']:,.0f}",
+            f", {values['skipped']:,} skipped" if values.get("skipped") else "",
         )  # fmt: skip

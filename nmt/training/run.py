@@ -3,7 +3,8 @@
 config.toml      settings, resolved          manifest.json   inputs, versions, machine
 metrics.jsonl    one line an event           train.log       what was said
 checkpoints/update-N/   a model directory and state/
-best, last       links to checkpoints        finished.json   written last, when training is over
+crash/update-N/  updates that were skipped   best, last      links to checkpoints
+finished.json   written last, when training is over
 """
 
 import json
@@ -26,6 +27,7 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.checkpoints = folder / "checkpoints"
+        self.crashes = folder / "crash"
         self.metrics = folder / "metrics.jsonl"
         self.log = folder / "train.log"
         self.finished = folder / "finished.json"
@@ -41,10 +43,7 @@ class Run:
 
     def updates(self) -> list[int]:
         """List the updates of which there is a checkpoint, which is whole if it is there."""
-        if not self.checkpoints.is_dir():
-            return []
-        names = (CHECKPOINT.fullmatch(path.name) for path in self.checkpoints.iterdir())
-        return sorted(int(match[1]) for match in names if match)
+        return numbered(self.checkpoints) if self.checkpoints.is_dir() else []
 
     @contextmanager
     def new_checkpoint(self, name: str) -> Iterator[Path]:
@@ -52,15 +51,25 @@ class Run:
         with atomic_folder(self.checkpoints / name, replace=True) as folder:
             yield folder
 
+    def crash(self, update: int) -> Path:
+        """Name the folder of a skipped update."""
+        return self.crashes / f"update-{update}"
+
+    @contextmanager
+    def new_crash(self, update: int, keep: int) -> Iterator[Path]:
+        """Give a folder that becomes that of a skipped update; so many newest stay."""
+        with atomic_folder(self.crash(update), replace=True) as folder:
+            yield folder
+        newest = numbered(self.crashes)[-keep:]
+        remove_others(self.crashes, {self.crash(each).name for each in newest})
+
     def link(self, name: str, checkpoint: Path) -> None:
         """Point `best` or `last` to a checkpoint."""
         point(self.folder / name, checkpoint)
 
     def prune(self, kept: set[str]) -> None:
         """Remove checkpoints that are not among the names kept, and what a kill left half-made."""
-        for path in self.checkpoints.iterdir():
-            if path.name not in kept:
-                shutil.rmtree(path, ignore_errors=True)
+        remove_others(self.checkpoints, kept)
 
     def record(self, event: str, values: dict[str, Any]) -> None:
         """Add a line to metrics.jsonl, and tell whoever listens.
@@ -131,6 +140,19 @@ class ReadOnlyRun(Run):
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Leave it to the first process to say so."""
+
+
+def numbered(folder: Path) -> list[int]:
+    """List the updates that have a folder of their own in this one."""
+    names = (CHECKPOINT.fullmatch(path.name) for path in folder.iterdir())
+    return sorted(int(match[1]) for match in names if match)
+
+
+def remove_others(folder: Path, kept: set[str]) -> None:
+    """Remove the folders in this one that are not among the names kept."""
+    for path in folder.iterdir():
+        if path.name not in kept:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def is_until(line: str, update: int) -> bool:

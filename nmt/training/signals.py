@@ -4,11 +4,11 @@ import signal
 from types import FrameType, TracebackType
 from typing import Self
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # the last is what schedulers warn with
 
 
 class StopRequest:
-    """While entered, remember a first Ctrl-C or TERM; a second one acts as usual."""
+    """While entered, remember a first Ctrl-C, TERM or USR1; a second one acts as usual."""
 
     def __init__(self) -> None:
         self.signal_number: int | None = None

@@ -3,6 +3,7 @@
 B sentences, T target length.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -93,6 +94,14 @@ def on(array: object, device: torch.device) -> Tensor:
     return torch.as_tensor(array).to(device, non_blocking=True)
 
 
+class NotFinite(NmtError):
+    """Say that an update was left out; the weights are as they were."""
+
+    def __init__(self, loss: float, norm: float) -> None:
+        super().__init__(f"the gradient is not finite: length {norm}, loss {loss:.4g}")
+        self.loss, self.norm = loss, norm
+
+
 @dataclass(frozen=True)
 class Updater:
     """What an update needs besides its batches.
@@ -142,20 +151,19 @@ class Updater:
         are of its own.
 
         Raises:
-            NmtError: The gradient is not a number; the weights are as they were.
+            NotFinite: The loss or its gradient is not; weights and totals are as they were.
         """
-        totals.include(self._gradients(batches))
+        own = self._gradients(batches)
         limit = self.clip_norm or torch.inf
         norm = float(whole(clip_grad_norm_(self.model.parameters(), limit)))
-        if not torch.isfinite(torch.tensor(norm)):
-            raise NmtError(
-                "training diverged: the gradient is not a number; lower training.learning_rate "
-                "or raise training.warmup, and start again"
-            )
+        (loss,) = self.engine.ranks.sums([own.loss])
+        if not math.isfinite(norm + loss):
+            self.optimizer.zero_grad()
+            raise NotFinite(loss / sum(batch.tokens for batch in batches), norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        totals.updates += 1
-        totals.gradient += norm
+        own.updates, own.gradient = 1, norm
+        totals.include(own)
 
     def _gradients(self, batches: Sequence[Batch]) -> Totals:
         """Make the gradients of the mean loss, in this process' turns."""

@@ -15,6 +15,7 @@ import pytest
 from nmt.attention.config import ROLES
 from nmt.settings import load_table
 from nmt.training.loop import Trainer
+from nmt.training.signals import SIGNALS
 
 Command = Callable[..., Any]
 Contents = Callable[[Path], dict[str, Any]]
@@ -111,7 +112,7 @@ def test_attention_is_chosen_for_all_roles_or_for_each(nmt: Command) -> None:
         )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_an_interrupted_run_says_how_to_go_on_and_doing_so_ends_as_if_it_had_not_been(
     nmt: Command,
     contents: Contents,
@@ -238,7 +239,7 @@ def test_a_process_killed_at_any_moment_is_resumed_exactly(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_process_that_is_told_to_stop_says_how_to_go_on(
     nmt: Command, number: signal.Signals
 ) -> None:
@@ -263,3 +264,37 @@ def test_one_flag_forces_a_kernel_everywhere(nmt: Command) -> None:
     assert nmt(*CONFIG, "--attention-kernel", "dense").status == 0
     attention = load_table("run/config.toml")["attention"]
     assert [attention[role]["kernel"] for role in ROLES] == ["dense"] * 3
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--budget", "8m", "--max-updates", "9"),
+        ("--budget", "8m", "--set", "training.max_updates=9"),
+        ("--set", "training.budget=8m", "--max-updates", "9"),
+    ],
+    ids=" ".join,
+)
+def test_a_budget_and_a_number_of_updates_are_refused_together(
+    nmt: Command, given: tuple[str, ...]
+) -> None:
+    assert nmt(*CONFIG, *given) == (
+        1,
+        "",
+        "nmt: a number of updates (training.max_updates) and a budget (training.budget = '8m') "
+        "exclude each other; leave one out, or turn the budget off: --budget ''\n",
+    )
+    assert not Path("run").exists()
+
+
+def test_what_a_budget_came_to_is_in_the_log_and_stands_in_for_it(nmt: Command) -> None:
+    finished = nmt(*CONFIG, "--budget", "1s", "--set", "training.validate_every=99")
+    assert finished.status == 0
+    planned = load_table("run/config.toml")["training"]["max_updates"]
+    (line,) = [line for line in finished.err.splitlines() if line.startswith("budget 1s: ")]
+    assert line.endswith(f" s a validation: {planned:,} updates")
+    assert line in Path("run/train.log").read_text().splitlines()[0]
+    again = ("train", "--config", "run/config.toml", "--output", "again")
+    assert "exclude each other" in nmt(*again, "--max-updates", "2").err
+    assert nmt(*again, "--max-updates", "2", "--budget", "").status == 0
+    assert load_table("again/config.toml")["training"]["max_updates"] == 2

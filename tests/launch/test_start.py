@@ -464,7 +464,7 @@ def test_a_budget_is_a_number_of_updates_that_is_recorded(
     updates = plan_updates(60, speed, budgeted.training)
     assert 5 < updates < 15
     probe = start.probe
-    monkeypatch.setattr("nmt.training.budget.PROBES", 1)
+    monkeypatch.setattr("nmt.training.budget.PROBES", 2)
     monkeypatch.setattr(start, "probe", lambda *given: probe(*given) and speed)
     train(Start(budgeted, tmp_path / "budget"))
     recorded = read_experiment(load_table(tmp_path / "budget" / "config.toml"))

@@ -6,14 +6,23 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.corpus.batches import BatchStream, Boundaries, Position
+from nmt.corpus.batches import Batch, BatchStream, Boundaries, Position
 from nmt.corpus.encoded import EncodedCorpus
 from nmt.errors import ConfigError
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
 from nmt.training import budget
-from nmt.training.budget import MARGIN, Speed, parse_budget, plan_updates, probe
+from nmt.training.budget import (
+    MARGIN,
+    WARM_UP,
+    Speed,
+    number_of_probes,
+    parse_budget,
+    plan_updates,
+    probe,
+)
 from nmt.training.config import TrainingConfig
+from nmt.training.update import Totals, Updater
 
 MakeModel = Callable[..., EncoderDecoder]
 
@@ -54,6 +63,50 @@ def test_the_plan_is_the_most_updates_that_fit(seconds: float, speed: Speed) -> 
 
     assert updates == 1 or time_of(updates) <= seconds * MARGIN
     assert time_of(updates + 1) > seconds * MARGIN
+
+
+def test_a_plan_tells_what_it_was_made_from() -> None:
+    config = TrainingConfig(budget="8m")
+    assert Speed(0.0605, 1.25, 114, (0.055, 0.09)).plan(config, 7312) == (
+        "budget 8m: 60 ms an update (114 timed, half of them in 55 to 90 ms), 1.2 s a validation: "
+        "7,312 updates"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "count"),
+    [("", 0.1, 20), ("10s", 0.1, 20), ("8m", 0.125, 76), ("8m", 2.0, 20), ("8h", 0.1, 200)],
+)
+def test_a_long_budget_is_probed_for_longer(text: str, seconds: float, count: int) -> None:
+    assert number_of_probes(TrainingConfig(budget=text), seconds) == count
+
+
+@pytest.mark.parametrize("busy", [9, 29])
+def test_a_burst_of_a_neighbour_does_not_change_a_plan(
+    make_model: MakeModel,
+    compute: Compute,
+    toy: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    busy: int,
+) -> None:
+    """A clock on which a token takes a millisecond, and five while a neighbour is busy."""
+    clock, done = 0.0, 0
+
+    def update(updater: Updater, batches: list[Batch], totals: Totals) -> None:
+        nonlocal clock, done
+        totals.tokens = sum(batch.tokens for batch in batches)
+        clock += totals.tokens * (0.005 if WARM_UP <= done < WARM_UP + busy else 0.001)
+        done += 1
+
+    monkeypatch.setattr(Updater, "update", update)
+    monkeypatch.setattr("nmt.training.budget.time.monotonic", lambda: clock)
+    stream = BatchStream(EncodedCorpus(toy / "corpus"), 128, 1, Boundaries(2, 1, 2))
+    config = TrainingConfig(budget="5m")
+    speed = probe(make_model(), stream, config, compute, lambda twin: None)
+    assert speed.probes == done - WARM_UP > 2 * busy
+    batches = (batch for batch, _ in stream.from_position(Position()))
+    tokens = [next(batches).tokens for _ in range(done)][WARM_UP:]
+    assert speed.update == pytest.approx(0.001 * sum(tokens) / len(tokens))
 
 
 def test_a_probe_changes_nothing_of_training(

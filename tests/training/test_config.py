@@ -8,7 +8,9 @@ from nmt.errors import ConfigError
 from nmt.training.config import TrainingConfig
 
 
-@pytest.mark.parametrize("name", ["max_updates", "accumulate", "log_every", "validate_every"])
+@pytest.mark.parametrize(
+    "name", ["max_updates", "accumulate", "max_skipped", "log_every", "validate_every"]
+)
 def test_what_must_be_positive(name: str) -> None:
     TrainingConfig(**{name: 1})
     with pytest.raises(ConfigError, match=f"training.{name} must be at least 1, not 0"):

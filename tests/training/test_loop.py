@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.errors import DataError, NmtError
+from nmt.errors import DataError
 from nmt.experiment import Experiment
 from nmt.launch.start import Start, resume, train
 from nmt.launch.workbench import Workbench
-from nmt.model.contract import EncoderDecoder
 from nmt.model.directory import WEIGHTS, load_package, load_tensors
 from nmt.training import loop
 from nmt.training.averaging import average_weights
@@ -291,27 +290,6 @@ def test_an_average_of_what_was_measured_is_measured_itself(experiment: Make, fo
     event = events(folder, "average")[0]
     assert held_out_loss(model, bench.dev_batches, bench.compute)["loss"] == event["loss"]
     assert bench.score(model)["chrf"].value == event["chrf"]
-
-
-def test_a_gradient_that_is_no_number_leaves_the_last_checkpoint(
-    experiment: Make,
-    tmp_path: Path,
-    contents: Contents,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    start(experiment(), tmp_path / "steady")
-    calls = iter(range(99))
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            EncoderDecoder,
-            "penalty",
-            lambda model: model.output_weight().sum() * (torch.nan if next(calls) == 4 else 0),
-        )
-        with pytest.raises(NmtError, match="training diverged"):
-            start(experiment(), tmp_path / "run")
-    assert pointed(tmp_path / "run", "last") == "update-4"
-    resume(tmp_path / "run")
-    assert contents(tmp_path / "run") == contents(tmp_path / "steady")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from nmt.experiment import Experiment
 from nmt.launch.start import Start, resume, train
 from nmt.model.directory import load_package
 from nmt.training.loop import Trainer
+from nmt.training.signals import SIGNALS
 
 Make = Callable[..., Experiment]
 Contents = Callable[[Path], dict[str, Any]]
@@ -128,8 +129,8 @@ def test_a_run_interrupted_between_validations_ends_as_one_that_was_not(
     assert contents(folder) == expected
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("update", [1, 2, 5, 6])
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("update", [1, 2, 6])
 def test_an_interruption_saves_everything_and_says_how_to_go_on(
     experiment: Make, folder: Path, number: signal.Signals, update: int
 ) -> None:

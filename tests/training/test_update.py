@@ -5,6 +5,7 @@ B sentences, T target length, V vocabulary.
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -13,10 +14,11 @@ from torch import Tensor
 from torch.optim import SGD
 
 from nmt.corpus.batches import Batch
-from nmt.errors import NmtError
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
-from nmt.training.update import Totals, Updater, batch_loss, held_out_loss
+from nmt.training import update
+from nmt.training.loss import LossSums
+from nmt.training.update import NotFinite, Totals, Updater, batch_loss, held_out_loss
 
 MakeModel = Callable[..., EncoderDecoder]
 MakeBatches = Callable[..., list[Batch]]
@@ -157,9 +159,28 @@ def test_a_gradient_that_is_no_number_is_refused_and_moves_nothing(
         )
         for clip_norm in (0.0, 1.0):
             updater = make_updater(model, compute, clip_norm=clip_norm)
-            with pytest.raises(NmtError, match="training diverged: the gradient is not a number"):
-                updater.update(make_batches(), Totals())
+            totals = Totals()
+            with pytest.raises(NotFinite, match=r"the gradient is not finite: length (nan|inf)"):
+                updater.update(make_batches(), totals)
             torch.testing.assert_close(weights(model), weights(make_model()), rtol=0, atol=0)
+            assert totals == Totals()
+            assert all(weight.grad is None for weight in model.parameters())
+
+
+def test_a_loss_that_is_not_finite_is_refused_though_its_gradient_is(
+    make_model: MakeModel,
+    make_batches: MakeBatches,
+    compute: Compute,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def overflowing(*given: Any) -> LossSums:
+        return replace(sums := batch_loss(*given), loss=sums.loss + torch.inf)
+
+    monkeypatch.setattr(update, "batch_loss", overflowing)
+    model = make_model()
+    with pytest.raises(NotFinite, match=r"the gradient is not finite: length [0-9.]+, loss inf"):
+        make_updater(model, compute).update(make_batches(), Totals())
+    torch.testing.assert_close(weights(model), weights(make_model()), rtol=0, atol=0)
 
 
 def test_held_out_loss_is_the_mean_over_tokens_however_they_are_cut(
