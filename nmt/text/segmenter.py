@@ -1,6 +1,8 @@
 """Subword segmentation by a SentencePiece model: lines to pieces or ids, and back."""
 
+import functools
 import hashlib
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import sentencepiece
 from nmt.errors import DataError
 from nmt.files import atomic_write
 
+ALL_CORES = -1
 ABSENT = -1  # how SentencePiece says that a model lacks a special piece
 LOG_ERRORS_ONLY = 2
 
@@ -75,10 +78,62 @@ class Segmenter:
         ids: list[int] = self._processor.encode(line, return_type=int)
         return ids
 
-    def encode_lines(self, lines: Iterable[str]) -> list[list[int]]:
-        """Turn lines into ids on all cores; the same as `encode` of each."""
-        ids: list[list[int]] = self._processor.encode(list(lines), return_type=int)
+    def encode_lines(self, lines: Iterable[str], threads: int = ALL_CORES) -> list[list[int]]:
+        """Turn lines into ids, by default on all cores; the same as `encode` of each."""
+        ids: list[list[int]] = self._processor.encode(
+            list(lines), return_type=int, num_threads=threads
+        )
         return ids
+
+    def tag_ids(self, tags: Iterable[str]) -> list[int]:
+        """Find the ids of tags.
+
+        Raises:
+            DataError: One is no piece, or a special one.
+        """
+        return [self._tag_id(tag) for tag in tags]
+
+    def _tag_id(self, tag: str) -> int:
+        found = self.id_of(tag)
+        special = found is not None and (
+            self._processor.is_control(found) or self._processor.is_byte(found)
+        )
+        if found is None or special:
+            state = "a special piece" if special else "no piece"
+            raise DataError(
+                f"the tag {tag!r} is {state} of {self.path}; learn a segmenter that has it: "
+                f"nmt segment learn --user-symbols {shlex.quote(tag or '<tag>')}"
+            )
+        return found
+
+    @functools.cached_property
+    def kind(self) -> str:
+        """Tell by which algorithm pieces are chosen: "unigram", or "bpe" for any other."""
+        try:
+            self._processor.nbest_encode("a", nbest_size=1, return_type=int)
+        except RuntimeError:
+            return "bpe"
+        return "unigram"
+
+    def sample(self, line: str, strength: float, seed: int) -> list[int]:
+        """Cut a line at random; the same seed gives the same ids.
+
+        Args:
+            strength: Of BPE, the share of merges left out; of a unigram model, the exponent of
+                the probabilities of segmentations, of which all are candidates.
+            seed: A 32-bit number.
+
+        Source: Provilkov et al. (2020), https://arxiv.org/abs/1910.13267, section 3; Kudo (2018),
+        https://arxiv.org/abs/1804.10959, section 3.
+        """
+        sentencepiece.set_random_generator_seed(seed)
+        ids: list[int] = self._processor.encode(
+            line, return_type=int, enable_sampling=True, alpha=strength, nbest_size=-1
+        )
+        return ids
+
+    def __reduce__(self) -> tuple[type["Segmenter"], tuple[bytes, Path]]:
+        return Segmenter, (self._model, self.path)
 
     def pieces(self, line: str) -> list[str]:
         """Cut a line into pieces, none of which holds a space."""

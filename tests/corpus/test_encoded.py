@@ -46,12 +46,12 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "corpus.json is not JSON: ",
     ),
     "another format": (
-        lambda folder: edit(folder, format=2),
-        "corpus.json: this version reads format 1; encode the corpus again",
+        lambda folder: edit(folder, format=3),
+        "corpus.json: this version reads formats 1 to 2; encode the corpus again",
     ),
     "a record of another kind": (
         lambda folder: (folder / "corpus.json").write_text("[]"),
-        "corpus.json: this version reads format 1; encode the corpus again",
+        "corpus.json: this version reads formats 1 to 2; encode the corpus again",
     ),
     "an entry less": (
         lambda folder: edit(folder, content=None),
