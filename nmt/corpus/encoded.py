@@ -85,7 +85,7 @@ class EncodedCorpus:
         """Give the ids of a line, end of sentence not among them."""
         return self.ids[side][number]
 
-    def num_tags(self, side: str, number: int) -> int:  # noqa: ARG002 (all lines have the same)
+    def num_tags(self, side: str, number: int) -> int:
         """Count the tags that stand before a line's own pieces."""
         return len(self.record.tags.get(side, ()))
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nmt.errors import DataError
 
 Array = NDArray[Any]
-AT_ONCE = 2**20
+AT_ONCE = 2**16
 
 
 class RaggedWriter:
@@ -73,13 +73,18 @@ class Ragged:
 
     def lengths_of(self, numbers: Array) -> Array:
         """Give the length of some sequences, as 32-bit integers."""
-        begin, end = np.asarray(self.offsets[numbers]), np.asarray(self.offsets[numbers + 1])
-        return (end - begin).astype(np.int32)
+        lengths = np.empty(len(numbers), np.int32)
+        for at in range(0, len(numbers), AT_ONCE):
+            some = numbers[at : at + AT_ONCE]
+            lengths[at : at + AT_ONCE] = self.offsets[some + 1] - self.offsets[some]
+        return lengths
 
     def longest(self) -> int:
         """Give the greatest length, looking at some at a time."""
         parts = range(0, len(self), AT_ONCE)
-        return max((int(np.diff(self.offsets[at : at + AT_ONCE + 1]).max()) for at in parts), default=0)
+        return max(
+            (int(np.diff(self.offsets[at : at + AT_ONCE + 1]).max()) for at in parts), default=0
+        )
 
 
 def map_file(path: Path, dtype: str) -> Array:

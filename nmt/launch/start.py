@@ -96,7 +96,7 @@ def resume(folder: Path) -> dict[str, Any]:
 def refuse_unready(experiment: Experiment) -> None:
     """Refuse, before anything runs, settings that would fail late."""
     data, training = experiment.data, experiment.training
-    if not data.train:
+    if not any(data.train):
         raise ConfigError("data.train is not set: name an encoded corpus (--train FOLDER)")
     if bool(data.dev_source) != bool(data.dev_target):
         raise ConfigError("data.dev_source and data.dev_target go together; one is not set")
