@@ -179,8 +179,16 @@ def explain(section: object, where: str = "") -> str:
         choices = field.metadata["choices"]
         allowed = f" One of: {', '.join(choices)}." if choices else ""
         lines.append(f"# {field.metadata['doc']}{allowed}")
-        lines.append(tomli_w.dumps({field.name: plain(value)}).strip())
+        lines.append(spelt(field.name, plain(value)))
     return "\n".join([*lines, "", *nested] if lines else nested)
+
+
+def spelt(name: str, value: object) -> str:
+    """Write one setting as TOML, on its own: a list of sections is kept in its brackets."""
+    if not (isinstance(value, list) and value and isinstance(value[0], dict)):
+        return tomli_w.dumps({name: value}).strip()
+    tables = (", ".join(spelt(*each) for each in table.items()) for table in value)
+    return f"{name} = [{', '.join(f'{{{table}}}' for table in tables)}]"
 
 
 def heading(section: object, full: str) -> str:

@@ -1,6 +1,6 @@
 """The order in which pairs come, a window at a time, so that memory does not grow with a corpus.
 
-An epoch is as many pairs as all corpora hold. It is cut into windows of at most WINDOW pairs;
+An epoch is as many pairs as all corpora hold. It is cut into windows of WINDOW pairs or fewer;
 what a window holds depends on the seed, the epoch and the window alone. N pairs.
 """
 

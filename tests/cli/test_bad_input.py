@@ -258,7 +258,7 @@ def test_a_model_that_is_damaged(
     [
         ("corpus.json", Path.unlink, "corpus holds no encoded corpus (no corpus.json)"),
         ("corpus.json", cut, "corpus/corpus.json is not JSON"),
-        ("corpus.json", rewrite(X), "this version reads formats 1 to 2"),
+        ("corpus.json", rewrite('"format": 2', '"format": 9'), "this version reads formats 1 to 2"),
         ("corpus.json", rewrite('"lines"', '"rows"'), "corpus/corpus.json is damaged"),
         ("corpus.json", rewrite('"lines": 120', '"lines": 121'), "source is incomplete; encode"),
         ("source.ids.bin", cut, "corpus/source.ids.bin does not fit its offsets; encode the corp"),

@@ -90,6 +90,55 @@ def test_all_forms_of_the_same_pairs_are_the_same_corpus(
         assert contents(Path("b")) == expected
 
 
+def test_any_number_of_workers_writes_the_same_bytes(
+    nmt: Command, monkeypatch: pytest.MonkeyPatch, contents: Callable[[Path], dict[str, Any]]
+) -> None:
+    monkeypatch.setattr("nmt.corpus.encode.LINES_AT_ONCE", 3)
+    assert nmt(*TWO, "--max-pieces", "20").status == 0
+    expected = contents(Path("a.encoded"))
+    for workers in ("2", "3"):
+        assert nmt(*TWO, "--max-pieces", "20", "--workers", workers).status == 0
+        assert contents(Path("a.encoded")) == expected
+    Path("a.src").write_text("x" * 1_000_000 + "\n" + "a\n" * 6)
+    finished = nmt(*TWO, "--workers", "2")
+    assert finished.status == 1
+    assert finished.err.startswith("nmt: line 1 of the source is 1,000,000 bytes long;")
+    assert contents(Path("a.encoded")) == expected
+
+
+def test_a_tag_stands_before_every_source_and_is_no_text(nmt: Command) -> None:
+    symbols = ("--user-symbols", "<2x>", "--user-symbols", "<bt>", "--vocab-size", "60")
+    learn = ("segment", "learn", "train.src", "train.tgt", *symbols, "--no-byte-fallback")
+    assert nmt(*learn, "--output", "joint.model").status == 0
+    assert nmt(*TWO, "--max-pieces", "20").status == 0
+    plain = EncodedCorpus("a.encoded")
+    before = [plain.ids["source"][number].tolist() for number in range(len(plain))]
+    tags = ("--source-tag", "<2x>", "--source-tag", "<bt>")
+    assert nmt(*TWO, "--max-pieces", "22", *tags).status == 0
+    tagged = EncodedCorpus("a.encoded")
+    assert tagged.record.tags == {"source": ["<2x>", "<bt>"]}
+    model = Segmenter.load("joint.model")
+    for number, ids in enumerate(before):
+        assert tagged.ids["source"][number].tolist() == [*model.tag_ids(["<2x>", "<bt>"]), *ids]
+        assert tagged.ids["target"][number].tolist() == plain.ids["target"][number].tolist()
+        assert tagged.line("source", number) == plain.line("source", number)
+
+
+@pytest.mark.parametrize(
+    ("tag", "state"), [("<2x>", "no piece"), ("</s>", "a special piece"), ("", "no piece")]
+)
+def test_a_tag_that_the_segmenter_lacks_is_refused(nmt: Command, tag: str, state: str) -> None:
+    finished = nmt(*TWO, "--source-tag", tag)
+    shown = f"'{tag or '<tag>'}'"
+    assert finished == (
+        1,
+        "",
+        f"nmt: the tag {tag!r} is {state} of joint.model; learn a segmenter that has it: "
+        f"nmt segment learn --user-symbols {shown}\n",
+    )
+    assert not Path("a.encoded").exists()
+
+
 def test_one_text_alone_is_a_monolingual_corpus(nmt: Command) -> None:
     assert nmt(*TWO[:2], *TWO[3:]).status == 0
     assert EncodedCorpus("a.encoded").record.sides == ["source"]
