@@ -1,5 +1,6 @@
 """Processes that encode chunks of lines, whose results come back in the order of the text."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -46,16 +47,26 @@ def in_order(chunks: Iterable[Numbered], pool: ProcessPoolExecutor, ahead: int) 
     """Hand out chunks, never many more than have come back."""
     waiting: deque[Future[Chunk]] = deque()
     for chunk in chunks:
-        waiting.append(pool.submit(encode, *chunk))
+        with interrupts_held():
+            waiting.append(pool.submit(encode, *chunk))
         if len(waiting) > ahead:
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
 
 
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Let Ctrl-C wait while a worker may be started, which never gets it: it is its parent's."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def begin(encoder: ChunkEncoder) -> None:
-    """Ready a worker: Ctrl-C is its parent's to handle, and it never outlives that."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Ready a worker, which never outlives its parent."""
     _encoder.append(encoder)
     threading.Thread(target=end_with_parent, daemon=True).start()
 

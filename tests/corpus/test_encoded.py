@@ -110,6 +110,16 @@ def test_a_damaged_corpus_is_refused_with_what_is_wrong(folder: Path, damage: st
     assert "\n" not in str(caught.value)
 
 
+def test_a_corpus_of_the_format_before_is_read_alike(folder: Path) -> None:
+    new = EncodedCorpus(folder)
+    expected = [new.longest(side) for side in ("source", "target")]
+    edit(folder, format=1, longest=None, tags=None)
+    old = EncodedCorpus(folder)
+    assert [old.longest(side) for side in ("source", "target")] == expected
+    assert expected == [int(old.lengths(side).max()) for side in ("source", "target")]
+    assert old.num_tags("source", 0) == 0
+
+
 def test_the_segmenter_must_be_the_one_that_made_the_ids(
     folder: Path, other_segmenter: Segmenter
 ) -> None:
