@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,9 @@ precision = "fp32"
 threads = 1
 """
 TIMES = {"seconds", "tokens_per_second"}
+
+# A shell starts its background jobs deaf to Ctrl-C, and so would be what the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def make_texts(folder: Path) -> None:

@@ -45,11 +45,11 @@ class GrowingKeyValues(Cache):
 
     def append(self, key: Tensor, value: Tensor) -> "GrowingKeyValues":
         """Write one position, (B, G, beam, K)."""
-        slot = self.slot(self.length)
-        self.keys[:, :, slot] = key
-        if self.values is not self.keys:
-            self.values[:, :, slot] = value
-        return replace(self, length=self.length + 1)
+        slot, keys, values = self.slot(self.length), self.keys, self.values
+        keys[:, :, slot] = key
+        if values is not keys:
+            values[:, :, slot] = value
+        return GrowingKeyValues(keys, values, self.length + 1, self.kept, self.forgets)
 
     def past(self) -> tuple[Tensor, Tensor]:
         """View what is held as (B, G, held * beam, K)."""

@@ -20,17 +20,15 @@ def fused(
     Returns:
         The weighted values, (B, H, T, K).
     """
-    num_heads, num_groups = query.size(1), key.size(1)
-    visible = None if is_plainly_causal(layout) else layout.visible()
-    if num_groups != num_heads and layout.is_step:
-        return in_groups(composition, query, key, value, layout)
+    num_heads = query.size(1)
+    if key.size(1) != num_heads:
+        if layout.is_step:
+            return in_groups(composition, query, key, value, layout)
+        key, value = repeated(key, num_heads), repeated(value, num_heads)
+    causal, scale = is_plainly_causal(layout), composition.score.scale
+    visible = None if causal else layout.visible()
     output = F.scaled_dot_product_attention(
-        query,
-        repeated(key, num_heads),
-        repeated(value, num_heads),
-        attn_mask=visible,
-        is_causal=is_plainly_causal(layout),
-        scale=composition.score.scale,
+        query, key, value, attn_mask=visible, is_causal=causal, scale=scale
     )
     blind = None if visible is None else layout.blind()
     return output if blind is None else output.masked_fill(blind, 0.0)
@@ -38,9 +36,9 @@ def fused(
 
 def is_plainly_causal(layout: Layout) -> bool:
     """Tell whether the kernel's own causality, aligned to the top left, says all."""
-    starts = layout.offset == 0 and layout.num_queries == layout.num_keys
-    bare = layout.key_lengths is None and layout.ancestry is None
-    return layout.causal and starts and bare and layout.is_full
+    if not layout.causal or layout.offset or layout.num_queries != layout.num_keys:
+        return False
+    return layout.key_lengths is None and layout.ancestry is None and layout.is_full
 
 
 def in_groups(

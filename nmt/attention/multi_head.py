@@ -39,6 +39,7 @@ class MultiHeadAttention(ProjectedAttention):
         self.gates = HeadGates(self.num_heads, config.penalty) if own_gates else None
         gated = config.context_gate
         self.context_gate = ContextGate(self.num_heads, place.head_size) if gated else None
+        self._known_choices: dict[tuple[int, bool] | None, str] = {}
 
     def forward(
         self,
@@ -108,23 +109,33 @@ class MultiHeadAttention(ProjectedAttention):
             dropout = self.config.dropout if self.training else 0.0
             weights = F.dropout(lent.weights, dropout) if dropout else lent.weights
             return grouped(weights.to(operands.value.dtype), operands.value), lent.weights
-        query, key, value = operands.query, operands.key, operands.value
+        query, key, value, layout = operands.query, operands.key, operands.value, operands.layout
         assert key is not None
+        kernel = self._kernel(query, key.size(2), layout.is_step, need_weights)
+        if kernel == "dense":
+            context, weights = self.composition(query, key, value, layout)
+            return context, weights
+        return KERNELS[kernel](self.composition, query, key, value, layout), None
+
+    def _kernel(self, query: Tensor, num_keys: int, is_step: bool, need_weights: bool) -> str:
+        """Name the kernel; for steps, which are short and many, each choice is made once."""
+        known = (num_keys, need_weights) if is_step else None
+        if known in self._known_choices:
+            return self._known_choices[known]
         request = Request(
             device=query.device.type,
             num_queries=query.size(2),
-            num_keys=key.size(2),
+            num_keys=num_keys,
             needs_weights=need_weights,
             needs_gradient=query.requires_grad,
-            is_step=operands.layout.is_step,
+            is_step=is_step,
             dropout=self.config.dropout if self.training else 0.0,
             forced=self.config.kernel,
         )
         kernel = self.choose(request).kernel
-        if kernel == "dense":
-            context, weights = self.composition(query, key, value, operands.layout)
-            return context, weights
-        return KERNELS[kernel](self.composition, query, key, value, operands.layout), None
+        if known is not None:
+            self._known_choices[known] = kernel
+        return kernel
 
     def _lent(
         self, operands: Operands, lent: Lent | None, weights: Tensor | None, joined: Tensor

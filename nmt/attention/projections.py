@@ -21,6 +21,8 @@ class PackedLinear(nn.Linear):
     def __init__(self, model_size: int, head_size: int, parts: Mapping[str, int]) -> None:
         super().__init__(model_size, head_size * sum(parts.values()))
         self.parts = dict(parts)
+        self.counts = list(parts.values())
+        self.num_heads = sum(self.counts)
         self.head_size = head_size
         for part in torch.split(self.weight.data, [head_size * n for n in parts.values()]):
             if part.numel():
@@ -35,11 +37,9 @@ class PackedLinear(nn.Linear):
     def heads(self, states: Tensor) -> dict[str, Tensor]:
         """Project (B, T, D) to (B, H, T, K) by name."""
         packed: Tensor = self(states)
-        counts = list(self.parts.values())
-        cut = packed.view(*packed.shape[:2], sum(counts), self.head_size).transpose(1, 2)
-        if len(counts) == 1:
-            return dict(zip(self.parts, [cut], strict=True))
-        return dict(zip(self.parts, cut.split(counts, dim=1), strict=True))
+        batch_size, length, _ = packed.shape
+        cut = packed.view(batch_size, length, self.num_heads, self.head_size).transpose(1, 2)
+        return dict(zip(self.parts, cut.split_with_sizes(self.counts, 1), strict=True))
 
     def by_head(self, packed: Tensor) -> dict[str, Tensor]:
         """Cut the weight (H K, D), or the bias (H K,), into heads (H, K, ...) by name."""

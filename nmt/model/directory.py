@@ -20,7 +20,7 @@ from torch import Tensor
 import nmt
 from nmt.attention.config import AttentionSections
 from nmt.errors import CheckpointError, ConfigError, DataError
-from nmt.files import read_json, write_json
+from nmt.files import read_json, sha256, write_json
 from nmt.model.build import build_model
 from nmt.model.card import model_card
 from nmt.model.config import ModelConfig, with_preset
@@ -31,6 +31,7 @@ from nmt.text.segmenter import Segmenter
 
 FORMAT = 1
 WEIGHTS = "model.safetensors"
+SETTINGS = "config.toml"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def save_package(folder: Path, package: Package) -> None:
         DataError: Something cannot be written.
     """
     save_tensors(weights_of(package.model), folder / WEIGHTS)
-    save_table(package.settings, folder / "config.toml")
+    save_table(package.settings, folder / SETTINGS)
     package.segmenters.source.save(folder / "source.model")
     package.segmenters.target.save(folder / "target.model")
     metadata = {
@@ -76,6 +77,7 @@ def save_package(folder: Path, package: Package) -> None:
         "nmt": nmt.__version__,
         "segmenters": package.segmenters.hashes(),
         **package.metadata,
+        "settings": sha256(folder / SETTINGS),
     }
     write_json(folder / "metadata.json", metadata)
     card = model_card(package.settings, metadata, count_parameters(package.model))
@@ -147,14 +149,28 @@ def load_package(path: str | Path) -> Package:
     """
     folder = resolve(path)
     metadata = read_metadata(folder)
-    settings = load_table(folder / "config.toml")
+    settings = load_table(folder / SETTINGS)
     segmenters = load_segmenters(folder, metadata)
     try:
         model = model_of(settings, segmenters)
     except ConfigError as error:
-        raise CheckpointError(f"{folder / 'config.toml'}: {error}") from None
+        raise CheckpointError(f"{folder / SETTINGS}: {error}") from None
     load_weights(model, folder / WEIGHTS)
+    refuse_other_settings(folder, metadata)
     return Package(model.eval(), segmenters, settings, metadata)
+
+
+def refuse_other_settings(folder: Path, metadata: Mapping[str, Any]) -> None:
+    """Refuse settings that lost lines or were changed: what is missing would be a default.
+
+    Directories written by the first versions have no hash of their settings.
+    """
+    path = folder / SETTINGS
+    if metadata.get("settings", sha256(path)) != sha256(path):
+        raise CheckpointError(
+            f"{path} is not as this model was saved (its hash differs from metadata.json); put "
+            "the original back, and change how it translates by options, --set or --config"
+        )
 
 
 def model_of(settings: Table, segmenters: Segmenters) -> EncoderDecoder:

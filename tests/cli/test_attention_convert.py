@@ -43,6 +43,7 @@ def test_a_converted_model_says_what_it_was_made_from(
     assert metadata == {
         **parent,
         "dev": {},
+        "settings": sha256(Path("grouped/config.toml")),
         "history": [
             {
                 "operation": "convert",

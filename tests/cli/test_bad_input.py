@@ -202,6 +202,11 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def cut_lines(path: Path) -> None:
+    """Lose the last lines of a file, whole ones."""
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-3]))
+
+
 def other_segmenter(path: Path) -> None:
     """Put another segmenter in the place of one."""
     from nmt.text.config import SegmentConfig
@@ -234,6 +239,8 @@ def rewrite(old: str, new: str) -> Callable[[Path], None]:
         ("source.model", Path.unlink, "cannot read run/best/source.model: No such file"),
         ("config.toml", Path.unlink, "cannot read settings from run/best/config.toml: No such"),
         ("config.toml", cut, "run/best/config.toml"),
+        ("config.toml", cut_lines, "run/best/config.toml is not as this model was saved"),
+        ("config.toml", rewrite("beam = 2", "beam = 3"), "is not as this model was saved"),
         ("config.toml", rewrite("model_size = 16", "model_size = 32"), "does not fit its config"),
         ("config.toml", rewrite("model_size", "models_size"), "did you mean 'model_size'?"),
         ("config.toml", rewrite("encoder_layers = 1", "encoder_layers = 2"), "lacks weight encod"),

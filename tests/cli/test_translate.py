@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from nmt.files import atomic_folder
 from nmt.model.compute import Compute
-from nmt.model.directory import load_package
+from nmt.model.directory import load_package, save_package
 from nmt.search.config import SearchConfig
 from nmt.translate import Translator
 
@@ -105,9 +106,11 @@ def test_how_many_there_may_be_depends_on_the_models_own_beam(nmt: Command) -> N
     assert finished == (
         1, "", "nmt: search.nbest must lie between 1 and search.beam = 2, not 3\n"
     )  # fmt: skip
-    config = Path("run/best/config.toml")
-    config.write_text(config.read_text().replace("beam = 2", "beam = 7"))
-    finished = nmt("translate", "run", "test.src", "--nbest", "7")
+    package = load_package("run")
+    package.settings["search"]["beam"] = 7
+    with atomic_folder("wider") as folder:
+        save_package(folder, package)
+    finished = nmt("translate", "wider", "test.src", "--nbest", "7")
     assert (finished.status, finished.out.count("\n")) == (0, 9 * 7)
 
 

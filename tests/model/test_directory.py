@@ -15,7 +15,7 @@ from torch import Tensor
 import nmt
 from nmt.attention.config import AttentionSections
 from nmt.errors import CheckpointError, ConfigError, DataError, NmtError
-from nmt.files import read_json, write_json
+from nmt.files import read_json, sha256, write_json
 from nmt.model.build import build_model
 from nmt.model.card import model_card
 from nmt.model.config import ModelConfig, with_preset
@@ -173,7 +173,15 @@ def test_metadata_says_what_the_model_is(folder: Path, segmenter: Segmenter) -> 
         "nmt": nmt.__version__,
         "segmenters": {"source": segmenter.sha256, "target": segmenter.sha256},
         **METADATA,
+        "settings": sha256(folder / "config.toml"),
     }
+    assert load_package(folder).metadata == metadata
+
+
+def test_a_directory_without_a_hash_of_its_settings_still_loads(folder: Path) -> None:
+    metadata = read_json(folder / "metadata.json")
+    del metadata["settings"]
+    write_json(folder / "metadata.json", metadata)
     assert load_package(folder).metadata == metadata
 
 
