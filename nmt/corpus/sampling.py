@@ -14,6 +14,7 @@ from nmt.corpus.corpora import Pairs
 from nmt.corpus.encoded import SIDES
 from nmt.corpus.store import Array
 from nmt.errors import ConfigError
+from nmt.text.resegment import Resegmenter
 from nmt.text.segmenter import Segmenter
 
 LINES_TRIED = 500  # to see how much longer text becomes
@@ -40,8 +41,10 @@ class Sampling:
         seed: int,
         room: int,
     ) -> None:
-        self._corpus, self._segmenters = corpus, segmenters
-        self._strength, self._seed, self._room = strength, seed, room
+        self._corpus, self._seed, self._room = corpus, seed, room
+        self._cut_anew = {
+            side: Resegmenter(segmenter, strength) for side, segmenter in segmenters.items()
+        }
         self.growth = max(1.0, *map(self._growth, SIDES))
 
     def _growth(self, side: str) -> float:
@@ -67,15 +70,15 @@ class Sampling:
 
     def _sampled(self, side: str, number: int, moment: tuple[int, ...]) -> Array:
         """Cut a line behind its tags."""
-        line, usual = self._corpus.line(side, number), self._corpus.sequence(side, number)
+        usual, tags = self._corpus.sequence(side, number), self._corpus.num_tags(side, number)
         key = random_number(self._seed, side, int(number), *moment)
-        ids = self._segmenters[side].sample(line, self._strength, key)
-        return np.array([*usual[: self._corpus.num_tags(side, number)], *ids], usual.dtype)
+        ids = self._cut_anew[side](usual[tags:].tolist(), key)
+        return np.array([*usual[:tags], *ids], usual.dtype)
 
 
 def random_number(*key: object) -> int:
-    """Turn a key into 32 random bits."""
-    digest = hashlib.blake2b(repr(key).encode(), digest_size=4).digest()
+    """Turn a key into random bits."""
+    digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little")
 
 

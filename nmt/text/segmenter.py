@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import math
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -115,22 +116,23 @@ class Segmenter:
             return "bpe"
         return "unigram"
 
-    def sample(self, line: str, strength: float, seed: int) -> list[int]:
-        """Cut a line at random; the same seed gives the same ids.
+    @functools.cached_property
+    def texts(self) -> list[str]:
+        """List all pieces by id."""
+        return [self._processor.id_to_piece(id_) for id_ in range(self.vocab_size)]
 
-        Args:
-            strength: Of BPE, the share of merges left out; of a unigram model, the exponent of
-                the probabilities of segmentations, of which all are candidates.
-            seed: A 32-bit number.
+    def score(self, id_: int) -> float:
+        """Give the rank of a piece, as the model has it: higher is better."""
+        score: float = self._processor.get_score(id_)
+        return score
 
-        Source: Provilkov et al. (2020), https://arxiv.org/abs/1910.13267, section 3; Kudo (2018),
-        https://arxiv.org/abs/1804.10959, section 3.
-        """
-        sentencepiece.set_random_generator_seed(seed)
-        ids: list[int] = self._processor.encode(
-            line, return_type=int, enable_sampling=True, alpha=strength, nbest_size=-1
-        )
-        return ids
+    def is_plain(self, id_: int) -> bool:
+        """Tell whether a piece was learnt from text: no byte, no special piece, no user symbol."""
+        model = self._processor
+        special = model.is_control(id_) or model.is_unknown(id_) or model.is_byte(id_)
+        # The score of a user symbol is 0; that of the first merge of BPE is -0.
+        symbol = math.copysign(1, self.score(id_)) > 0
+        return not (special or symbol or model.is_unused(id_))
 
     def __reduce__(self) -> tuple[type["Segmenter"], tuple[bytes, Path]]:
         return Segmenter, (self._model, self.path)
