@@ -17,7 +17,7 @@ install: $(INSTALLED) ## set up the virtual environment in .venv
 test: $(INSTALLED_DEV) ## run the tests
 	$(ENVIRONMENT)/bin/python -m pytest
 test-all: $(INSTALLED_DEV) ## run the tests, the slow ones too
-	$(ENVIRONMENT)/bin/python -m pytest -m ''
+	$(ENVIRONMENT)/bin/python -m pytest -m '' -rs
 lint: $(INSTALLED_DEV) ## check style and types
 	$(ENVIRONMENT)/bin/ruff check .
 	$(ENVIRONMENT)/bin/ruff format --check .

@@ -177,6 +177,7 @@ def describe_run(folder: Path) -> Report:
         "settings": differing(settings, defaults_of(settings)),
         "validations": list(read_events(run.metrics, "validation")),
         "averages": list(read_events(run.metrics, "average")),
+        "logged": list(read_events(run.metrics, "train")),
         "checkpoints": names_of_checkpoints(run),
         "disk_bytes": size_of(folder),
         "parent": manifest.get("parent"),

@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "nmt"
-ALWAYS = {"errors", "settings", "files"}
+ALWAYS = {"errors", "settings", "files", "tables"}
 BELOW_CLI = {
     "text", "corpus", "scoring", "model", "attention", "search", "translate", "validation",
-    "training", "experiment", "launch", "show",
+    "training", "experiment", "launch", "show", "pictures",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "files": set(),
     "settings": set(),
+    "tables": set(),
     "text": set(),
     "attention": set(),
     "corpus": {"text"},
@@ -26,13 +27,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "translate": {"text", "corpus", "model", "search", "scoring"},
     "validation": {"translate", "scoring", "text", "model", "search"},
     "training": {"corpus", "model"},
+    "pictures": set(),
     "experiment": {"text", "corpus", "attention", "model", "training", "search", "scoring"},
-    "launch": BELOW_CLI - {"launch", "show"},
-    "show": BELOW_CLI - {"show"},
+    "launch": BELOW_CLI - {"launch", "show", "pictures"},
+    "show": BELOW_CLI - {"show", "pictures"},
+    "watch": BELOW_CLI,
     "bench": BELOW_CLI,
     "checks": BELOW_CLI,
     "study": BELOW_CLI | {"bench"},
-    "cli": BELOW_CLI | {"cli", "bench", "checks", "study"},
+    "cli": BELOW_CLI | {"cli", "bench", "checks", "study", "watch"},
     "__init__": set(),
     "__main__": {"cli"},
 }

@@ -12,7 +12,8 @@ from nmt.attention.config import AttentionConfig
 from nmt.attention.contract import Attended, Attention, Cache, Lent, Place, working_type
 from nmt.attention.kernels import Choice, Request
 from nmt.attention.layout import Layout
-from nmt.attention.running import RunningSums, counted, exactly, ratio
+from nmt.attention.precision import exact_type, exactly
+from nmt.attention.running import RunningSums, counted, ratio
 
 
 class AverageAttention(Attention):
@@ -63,7 +64,7 @@ class AverageAttention(Attention):
     def start(self, batch_size: int, beam: int, limit: int) -> RunningSums:
         """Make sums over nothing, (B, beam, D + 1); they need no limit."""
         weight = self.outer.weight
-        exact = torch.promote_types(working_type(weight), torch.float32)
+        exact = exact_type(working_type(weight))
         shape = (batch_size, beam, weight.size(0) + 1)
         return RunningSums(torch.zeros(shape, dtype=exact, device=weight.device))
 

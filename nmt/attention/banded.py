@@ -14,7 +14,7 @@ from nmt.attention.dense import Composition
 from nmt.attention.layout import Layout, Tile
 from nmt.attention.sentences import by_sentence
 
-SMALLEST_BLOCK, LARGEST_BLOCK = 16, 128
+SMALLEST_BLOCK, LARGEST_BLOCK = 16, 64
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,11 @@ def banded(
 
 
 def cut(layout: Layout, query: Tensor) -> tuple[Band, Tile]:
-    """Decide on blocks about as long as the window."""
+    """Decide on blocks half as long as the window: longer ones see too much that is hidden."""
     pattern = layout.pattern
     assert pattern.window is not None, "a band needs a window"
     assert layout.offset == 0, "a band begins with the first key"
-    block = min(max(pattern.window, SMALLEST_BLOCK), LARGEST_BLOCK)
+    block = min(max(pattern.window // 2, SMALLEST_BLOCK), LARGEST_BLOCK)
     after = 0 if layout.causal else pattern.window
     band = Band(query.size(2), pattern.dilation, pattern.window, after, block)
     return band, band.tile(query.device)

@@ -14,6 +14,7 @@ from nmt.attention.blocks import Blocks, Nodes
 from nmt.attention.contract import Cache
 from nmt.attention.layout import Layout
 from nmt.attention.normalisers import normalised
+from nmt.attention.precision import exact_type
 
 Summaries = tuple[tuple[Tensor, Tensor], ...]
 
@@ -128,7 +129,7 @@ class BlockCache(Cache):
 
         The last of each level stands for the left neighbour, which is seen in more detail.
         """
-        exact = torch.promote_types(dtype, torch.float32)
+        exact = exact_type(dtype)
         seen = [(keys[:, :, :, :-1], values[:, :, :, :-1]) for keys, values in self.summaries]
         gains = [
             keys.new_full((keys.size(3),), level * math.log(self.blocks.block), dtype=exact)

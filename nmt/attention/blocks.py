@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nmt.attention.normalisers import normalised
+from nmt.attention.precision import exact_type
 
 
 @dataclass(frozen=True)
@@ -114,4 +115,4 @@ class Blocks:
 
 def log_counts(counts: Tensor, dtype: torch.dtype) -> Tensor:
     """Give what the score of a node gains because it stands for several keys."""
-    return counts.clamp(min=1).double().log().to(torch.promote_types(dtype, torch.float32))
+    return counts.clamp(min=1).double().log().to(exact_type(dtype))

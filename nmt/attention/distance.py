@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nmt.attention.entmax import exactly
 from nmt.attention.layout import Layout, Tile
+from nmt.attention.precision import exactly
 
 
 class Term(nn.Module):
@@ -176,7 +176,7 @@ class LocalGaussian(Term):
         matrix = self.matrix.to(query.dtype).unflatten(0, (-1, *blocks))
         vector = self.vector.to(query.dtype).unflatten(0, (-1, *blocks))
         share = torch.sigmoid(torch.tanh(query @ matrix) @ vector)  # (B, H, *L, T, 1)
-        exact = share.to(torch.promote_types(share.dtype, torch.float32))
+        exact = exactly(share)
         if layout.key_lengths is None:
             return exact * (layout.num_keys - 1)
         last = (layout.key_lengths - 1).clamp(min=0)

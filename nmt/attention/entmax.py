@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nmt.attention.precision import exactly
+
 SMALLEST_BETA = 1e-4  # nearer to softmax the slope in alpha drowns in float32's rounding
 MOST_STEPS = 64  # a proven bound, see `rising`, for 2^32 keys in float64
 
@@ -63,11 +65,6 @@ def entmax(scores: Tensor, alpha: float | Tensor) -> Tensor:
         alpha = exact.new_tensor(alpha)
     weights: Tensor = _Entmax.apply(exact, alpha.to(exact.dtype))  # type: ignore[no-untyped-call]
     return weights
-
-
-def exactly(scores: Tensor) -> Tensor:
-    """Convert to at least float32; float64 stays."""
-    return scores.to(torch.promote_types(scores.dtype, torch.float32))
 
 
 class _Sparsemax(torch.autograd.Function):

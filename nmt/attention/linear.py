@@ -12,8 +12,9 @@ from nmt.attention.contract import Attended, Attention, Cache, Lent, Place, work
 from nmt.attention.features import make_features
 from nmt.attention.kernels import Choice, Request
 from nmt.attention.layout import Layout
+from nmt.attention.precision import exact_type, exactly
 from nmt.attention.projections import PackedLinear
-from nmt.attention.running import FixedSums, RunningSums, counted, exactly, ratio
+from nmt.attention.running import FixedSums, RunningSums, counted, ratio
 
 
 class LinearAttention(Attention):
@@ -74,7 +75,7 @@ class LinearAttention(Attention):
         """Make sums over nothing; they need no limit."""
         size, weight = self.place.head_size, self.output.weight
         shape = (batch_size, beam, self.place.num_heads, self.features.num_features, size + 1)
-        exact = torch.promote_types(working_type(weight), torch.float32)
+        exact = exact_type(working_type(weight))
         return RunningSums(torch.zeros(shape, dtype=exact, device=weight.device))
 
     def remember(self, memory: Tensor, lengths: Tensor) -> FixedSums:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from nmt.attention.config import AttentionConfig
-from nmt.attention.entmax import entmax, entmax15, exactly, sparsemax
+from nmt.attention.entmax import entmax, entmax15, sparsemax
+from nmt.attention.precision import exact_type, exactly
 
 HIDDEN = -1e9  # finite, so that a row of nothing but hidden keys stays a number
 
@@ -165,11 +166,18 @@ NORMALISERS: dict[str, Callable[[int, AttentionConfig], Normaliser]] = {
 
 def normalised(scores: Tensor, visible: Tensor | None) -> Tensor:
     """Take the softmax over visible keys in at least float32; a row that sees none is zero."""
-    exact = torch.promote_types(scores.dtype, torch.float32)  # float64 stays float64
+    exact = exact_type(scores.dtype)
     if visible is None:
         return scores.softmax(dim=-1, dtype=exact)
+    if not may_be_blind(visible):  # then infinity leaves exact zeros, which need no second pass
+        return torch.where(visible, scores, -torch.inf).softmax(dim=-1, dtype=exact)
     fill = max(HIDDEN, torch.finfo(scores.dtype).min)  # float16 ends at -65504
     return shown(torch.where(visible, scores, fill).softmax(dim=-1, dtype=exact), visible)
+
+
+def may_be_blind(visible: Tensor) -> bool:
+    """Tell whether a query may see nothing; on a GPU looking would wait, so there it may."""
+    return visible.device.type != "cpu" or not bool(visible.any(-1).all())
 
 
 def hidden(scores: Tensor, visible: Tensor | None) -> Tensor:

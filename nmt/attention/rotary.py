@@ -6,6 +6,8 @@ B batch, H heads, T positions, K head size.
 import torch
 from torch import Tensor
 
+from nmt.attention.precision import exact_type
+
 BASE = 10000.0
 
 
@@ -17,7 +19,7 @@ def rotated(heads: Tensor, positions: Tensor) -> Tensor:
     Source: Su et al. (2021), https://arxiv.org/abs/2104.09864, equation 34.
     """
     half = heads.size(-1) // 2
-    exact = torch.promote_types(heads.dtype, torch.float32)
+    exact = exact_type(heads.dtype)
     rates = BASE ** (-torch.arange(half, device=heads.device, dtype=exact) / max(half, 1))
     angles = positions.unsqueeze(-1).to(exact) * rates  # (B or 1, T, K / 2)
     cosine, sine = angles.cos().unsqueeze(1), angles.sin().unsqueeze(1)

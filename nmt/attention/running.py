@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nmt.attention.contract import Cache
+from nmt.attention.precision import exactly
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,6 @@ class FixedSums(Cache):
     def num_bytes(self) -> int:
         """Count the memory of the sums."""
         return self.sums.numel() * self.sums.element_size()
-
-
-def exactly(states: Tensor) -> Tensor:
-    """Convert to at least float32."""
-    return states.to(torch.promote_types(states.dtype, torch.float32))
 
 
 def counted(values: Tensor) -> Tensor:

@@ -1,12 +1,11 @@
 """What was measured of attention, drawn against the length."""
 
-import io
 from collections.abc import Iterable
 from typing import Any
 
 from nmt.bench.cells import PASS, Measured
 from nmt.bench.growth import curve
-from nmt.errors import ConfigError
+from nmt.pictures import new_figure, rendered
 
 TIME = ("seconds", "milliseconds for a sentence and layer", 1e3)
 MEMORY = {
@@ -15,6 +14,7 @@ MEMORY = {
 }
 STYLES = ("-", "--", "-.", ":")  # with ten colours, enough for forty variants
 HUES = 10
+DOTS = 100  # an inch
 
 
 def draw(measured: Measured, title: str, formats: Iterable[str]) -> dict[str, bytes]:
@@ -23,21 +23,16 @@ def draw(measured: Measured, title: str, formats: Iterable[str]) -> dict[str, by
     Raises:
         ConfigError: Matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ConfigError(
-            "a plot needs matplotlib: pip install 'nmt[plot]'; the tables are complete without it"
-        ) from None
     places = list(dict.fromkeys((cell.work, cell.role) for cell in measured))
-    figure = Figure(figsize=(15, 5 * len(places)), layout="constrained")
-    axes = figure.subplots(len(places), 2, squeeze=False)
-    for (work, role), pair in zip(places, axes, strict=True):
-        for axis, panel in zip(pair, (TIME, MEMORY[work == PASS]), strict=True):
-            draw_panel(axis, measured, (work, role), panel)
-        pair[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="x-small")
-    figure.suptitle(title, fontsize="small")
-    return {each: rendered(figure, each) for each in formats}
+    size = 15.0, 5.0 * len(places)
+    with new_figure(size, "the tables are complete without it") as figure:
+        axes = figure.subplots(len(places), 2, squeeze=False)
+        for (work, role), pair in zip(places, axes, strict=True):
+            for axis, panel in zip(pair, (TIME, MEMORY[work == PASS]), strict=True):
+                draw_panel(axis, measured, (work, role), panel)
+            pair[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="x-small")
+        figure.suptitle(title, fontsize="small")
+        return {each: rendered(figure, each, DOTS) for each in formats}
 
 
 def draw_panel(
@@ -59,10 +54,3 @@ def draw_panel(
     axis.set(xscale="log", yscale="log", xlabel="length", ylabel=label)
     axis.set_title(", ".join(reversed(place)))
     axis.grid(visible=True, alpha=0.3)
-
-
-def rendered(figure: Any, form: str) -> bytes:
-    """Write a figure in one format."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format=form)
-    return stream.getvalue()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from nmt.bench.cells import BASELINE, PASS, STEP, Cell, Figures, Measured
 from nmt.bench.growth import Growth
+from nmt.tables import UNKNOWN, columns
 
 
 def text_lines(measured: Measured, fitted: Sequence[Growth], start: int) -> Iterator[str]:
@@ -37,14 +38,7 @@ def by_length(part: Measured, spell: Callable[[Cell, Figures], str]) -> list[dic
 def rows(table: Sequence[Mapping[str, str]]) -> Iterator[str]:
     """Align cells below the names of their columns, the first to the left."""
     names = list(table[0])
-    columns = [[name, *(row.get(name, "-") for row in table)] for name in names]
-    widths = [max(map(len, column)) for column in columns]
-    for cells in zip(*columns, strict=True):
-        first, *others = (
-            cell.rjust(width) if index else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        yield "  ".join([first, *others]).rstrip()
+    return columns([names, *([row.get(name, UNKNOWN) for name in names] for row in table)])
 
 
 def spelled_growth(fit: Growth) -> dict[str, str]:

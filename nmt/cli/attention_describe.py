@@ -91,7 +91,7 @@ def example(name: str, places: tuple[str, ...]) -> dict[str, str]:
 
 def text_lines(told: dict[str, Any]) -> Iterator[str]:
     """Write it for people."""
-    from nmt.cli.show import aligned
+    from nmt.tables import aligned
 
     yield from aligned(
         {

@@ -61,7 +61,7 @@ def list_(length: int, style: str, table: Table) -> None:
 
 def text_lines(found: "Sequence[Overview]", setup: "Setup") -> Iterator[str]:
     """Write tables for people: the variants, why their kernels run, who described them."""
-    from nmt.cli.show import aligned, table
+    from nmt.tables import aligned, table
 
     yield from table([row(each) for each in found])
     yield ""

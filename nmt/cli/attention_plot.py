@@ -2,8 +2,8 @@
 
 import logging
 import os
+import re
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PATH = re.compile(r"\S*(/\S+|\w\.[A-Za-z]\w*)")  # a folder, or a name with an ending
 FORMS = ("html", "png", "svg")
 
 
@@ -68,9 +69,10 @@ def plot(
     from nmt.files import atomic_write
     from nmt.model.compute import ComputeConfig, prepare
     from nmt.model.directory import load_package
+    from nmt.pictures import form_of
     from nmt.study.sight import chosen, look
 
-    form = form_of(output)
+    form = form_of(output, "--output", FORMS)
     if line > 1 and not (is_file(source) or is_file(target or "")):
         raise ConfigError(f"--line {line}: neither --source nor --target is a file that exists")
     pair = read_line(source, line), None if target is None else read_line(target, line)
@@ -96,14 +98,6 @@ def draw(sight: "Sight", pair: tuple[str, str | None], form: str, first_head: in
     return heat_maps(sight, form, first_head)
 
 
-def form_of(output: str) -> str:
-    """Read from a file's name what it is to hold."""
-    form = Path(output).suffix.removeprefix(".").lower()
-    if form not in FORMS:
-        raise ConfigError(f"--output {output}: the name must end in .html, .png or .svg")
-    return form
-
-
 def is_file(given: str) -> bool:
     """Tell whether what is given is where lines stand, standard input included."""
     return given == "-" or os.path.isfile(given)  # noqa: PTH113 (a text may be no possible name)
@@ -114,8 +108,18 @@ def read_line(given: str, number: int) -> str:
     from nmt.text.lines import read_lines, shown_path
 
     if not is_file(given):
+        refuse_missing_file(given)
         return given
     found = next(islice(read_lines(given), number - 1, None), None)
     if found is None:
         raise DataError(f"{shown_path(given)} has no line {number}")
     return found
+
+
+def refuse_missing_file(given: str) -> None:
+    """Refuse a text that looks like the name of a file which is not there."""
+    if PATH.fullmatch(given):
+        raise DataError(
+            f"there is no file {given}, and a text of one word is not taken to be one; if it is "
+            "the text, give it on standard input, as -"
+        )

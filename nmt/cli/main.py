@@ -20,6 +20,7 @@ COMMANDS = {  # in the order of the chain, which is the order of the help text
     "translate": ("Translate lines with a trained model.", "nmt.cli.translate:translate"),
     "score": ("Score translations against references.", "nmt.cli.score:score"),
     "show": ("Show what a model, run, or encoded corpus holds.", "nmt.cli.show:show"),
+    "diff": ("Say what differs between two runs, next to their scores.", "nmt.cli.diff:diff"),
     "attention": ("Choose, measure, compare and check attention.", "nmt.cli.attention:attention"),
     "bench": ("Measure speed on this machine.", "nmt.cli.bench:bench"),
     "settings": (

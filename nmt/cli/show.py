@@ -1,27 +1,26 @@
 """The command `nmt show`."""
 
 import json
-import re
+import logging
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 import click
-from tqdm import tqdm
 
 from nmt.cli.command import NmtCommand, verbosity_options
+from nmt.tables import aligned, label, spelled, table
 
-HASH = re.compile("[0-9a-f]{64}")
-SHORT = 12  # digits of a hash that tell one from another by eye
-UNKNOWN = "-"
-LABELS = {"seconds": "time", "settings": "settings other than the defaults"}
+log = logging.getLogger(__name__)
+
 SETTINGS = ("settings", "model", "attention")  # shown as a file of settings has them
+LOGGED = "logged"  # shown as curves
 
 
 @click.command(
     cls=NmtCommand,
     example="""
     nmt show run
+    nmt show run --plot curves.svg
     nmt show run/best --format json
     """,
 )
@@ -34,17 +33,23 @@ SETTINGS = ("settings", "model", "attention")  # shown as a file of settings has
     show_default=True,
     help="Tables to read, hashes shortened; or one JSON object, with everything in full.",
 )
+@click.option(
+    "--plot", type=click.Path(), help="Draw a run's learning curves to this .svg or .png file too."
+)
 @verbosity_options
-def show(path: str, style: str) -> None:
+def show(path: str, style: str, plot: str | None) -> None:
     """Show what a model, run, or encoded corpus holds.
 
     Of a model: its shape, segmenters and scores. Of a run: the settings that are not the defaults,
-    how far it is, and its validations. Of a corpus: its size, what was dropped, and a sample.
+    how far it is, its validations and learning curves. Of a corpus: its size, what was dropped,
+    and a sample.
     """
     from nmt.show import describe
     from nmt.text.lines import write_lines
 
     report = describe(path)
+    if plot is not None:
+        draw({"": report}, plot)
     if style == "json":
         write_lines("-", json.dumps(report, indent=2, ensure_ascii=False).split("\n"))
     else:
@@ -57,9 +62,48 @@ def text_lines(report: Mapping[str, Any]) -> Iterator[str]:
     single = {name: each for name, each in report.items() if name not in tables}
     yield from aligned({label(name): spelled(name, each) for name, each in single.items()})
     for name, value in tables.items():
+        lines = list(curves(report) if name == LOGGED else body(name, value))
         yield ""
-        yield label(name) if value else f"{label(name)}: none"
-        yield from (f"  {line}" for line in body(name, value))
+        yield label(name) if lines else f"{label(name)}: none"
+        yield from (f"  {line}".rstrip() for line in lines)
+
+
+def curves(report: Mapping[str, Any]) -> Iterator[str]:
+    """Draw a run's learning curves below one another."""
+    from nmt.watch.curves import panels
+    from nmt.watch.terminal import drawn
+
+    for number, panel in enumerate(panels({"": report})):
+        yield from [""] * (number > 0)
+        yield from drawn(panel)
+
+
+def draw(reports: Mapping[str, Mapping[str, Any]], output: str) -> None:
+    """Draw the learning curves of runs to a file.
+
+    Raises:
+        ConfigError: The file's name ends in no known form, or there is nothing to draw.
+    """
+    from nmt.errors import ConfigError
+    from nmt.files import atomic_write
+    from nmt.pictures import form_of
+    from nmt.watch.curves import panels
+    from nmt.watch.picture import picture
+
+    form = form_of(output, "--plot")
+    for report in reports.values():
+        if report["kind"] != "run":
+            raise ConfigError(
+                f"--plot draws the learning curves of a run; {report['path']} is a {report['kind']}"
+            )
+    found = panels(reports)
+    if not found:
+        paths = " nor ".join(report["path"] for report in reports.values())
+        raise ConfigError(f"--plot: nothing has been measured yet in {paths}")
+    drawn = picture(found, form)
+    with atomic_write(output) as stream:
+        stream.write(drawn)
+    log.info("%s", output)
 
 
 def body(name: str, value: Any) -> Iterator[str]:
@@ -73,27 +117,6 @@ def body(name: str, value: Any) -> Iterator[str]:
     return table(value) if value and isinstance(value[0], dict) else iter(value)
 
 
-def aligned(values: Mapping[str, str]) -> Iterator[str]:
-    """Write a name and a value a line; what is not known has no line."""
-    width = max(map(len, values), default=0)
-    return (f"{name:<{width}}  {value}" for name, value in values.items() if value != UNKNOWN)
-
-
-def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Write rows below the names of their columns, numbers to the right."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    columns = [column(name, [row.get(name) for row in rows]) for name in names]
-    return ("  ".join(cells).rstrip() for cells in zip(*columns, strict=True))
-
-
-def column(name: str, values: Sequence[Any]) -> list[str]:
-    """Write the cells of a column, of equal width, its name first."""
-    cells = [label(name), *(spelled(name, value) for value in values)]
-    width = max(map(len, cells))
-    of_words = any(isinstance(value, str) for value in values)
-    return [cell.ljust(width) if of_words else cell.rjust(width) for cell in cells]
-
-
 def sampled(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Write each line of a sample above its pieces."""
     for pair in pairs:
@@ -101,25 +124,3 @@ def sampled(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             if side in pair:
                 yield f"{pair['line']:,} {side}: {pair[side]['text']}"
                 yield f"    {' '.join(pair[side]['pieces'])}"
-
-
-def label(name: str) -> str:
-    """Spell the name of a value for people."""
-    return LABELS.get(name) or name.removesuffix("_bytes").replace("_", " ")
-
-
-def spelled(name: str, value: Any) -> str:
-    """Spell a value for people, by its name and type."""
-    if value is None:
-        return UNKNOWN
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str):
-        return value[:SHORT] if HASH.fullmatch(value) else value
-    if name == "seconds":
-        return str(timedelta(seconds=round(value)))
-    if name.endswith("_bytes"):
-        return tqdm.format_sizeof(value, "B")
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.4g}"

@@ -22,6 +22,7 @@ from nmt.settings import load_table, save_table, to_table
 from nmt.training.budget import parse_budget, plan_updates, probe
 from nmt.training.checkpoint import Progress
 from nmt.training.run import Run
+from nmt.training.tensorboard import refuse_without_tensorboard
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +105,7 @@ def refuse_unready(experiment: Experiment) -> None:
         raise ConfigError("training.patience needs a development set (data.dev_source, dev_target)")
     parse_budget(training.budget)
     refuse_unavailable(experiment.score.tokenize)
+    refuse_without_tensorboard(wanted=training.tensorboard)
 
 
 def with_planned_updates(experiment: Experiment, bench: Workbench) -> Experiment:

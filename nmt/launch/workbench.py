@@ -29,11 +29,13 @@ from nmt.model.directory import (
 )
 from nmt.scoring.metrics import Score
 from nmt.settings import to_table
+from nmt.training.averaging import MovingAverage
 from nmt.training.budget import parse_budget
 from nmt.training.checkpoint import Progress, load_state
 from nmt.training.loop import Materials, Trainer
 from nmt.training.optimizer import make_optimizer
 from nmt.training.run import Run
+from nmt.training.tensorboard import told_to_tensorboard
 from nmt.training.update import Updater, held_out_loss
 from nmt.validation import Validator
 
@@ -75,7 +77,10 @@ class Workbench:
         model = make_model(experiment, segmenters).to(compute.device)
         config = experiment.training
         optimizer = make_optimizer(model, config)
-        updater = Updater(model, optimizer, compute, config.label_smoothing, config.clip_norm)
+        moving = MovingAverage(model, config.ema) if config.ema else None
+        updater = Updater(
+            model, optimizer, compute, config.label_smoothing, config.clip_norm, moving
+        )
         pairs = read_dev(experiment)
         validator = None
         if pairs:
@@ -122,7 +127,8 @@ class Workbench:
             seconds=parse_budget(experiment.training.budget),
         )
         trainer = Trainer(run, self.updater, experiment.training, materials, progress)
-        with logged_to(run.log):
+        watched = told_to_tensorboard(run, progress.update, wanted=experiment.training.tensorboard)
+        with logged_to(run.log), watched:
             self._announce(experiment)
             return trainer.train()
 

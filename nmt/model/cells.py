@@ -9,6 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from nmt.attention.precision import exact_type
+
 Parts = tuple[Tensor, ...]  # what a unit carries to the next position, (N, D) each
 
 
@@ -58,7 +60,7 @@ class LstmCell(Cell):
         size = output.size(-1)
         enter, forget, reveal = gates[:, : 3 * size].sigmoid().chunk(3, dim=-1)
         # A sum over all positions, so in at least float32 whatever the products run in.
-        exact = torch.promote_types(memory.dtype, torch.float32)
+        exact = exact_type(memory.dtype)
         memory = forget * memory.to(exact) + enter * gates[:, 3 * size :].tanh()
         return (reveal * memory.tanh()).to(gates.dtype), memory
 

@@ -188,12 +188,15 @@ def refuse_unfit_attention(config: ModelConfig, attention: AttentionSections) ->
     """Refuse settings of attention that do not fit a model.
 
     Raises:
-        ConfigError: Groups do not divide the heads; in a recurrent model, self-attention is not as
-            by default, or layers are to share.
+        ConfigError: Groups do not divide the heads; layers are named that are not there; a
+            setting would be read by nothing; in a recurrent model, self-attention is not as by
+            default, or layers are to share.
     """
     for role in ROLES:
         refuse_uneven_groups(role, getattr(attention, role), config.num_heads)
+    refuse_unread_sentences(config, attention)
     if config.arch != "rnn":
+        refuse_unfit_layers(config, attention)
         return
     if attention.cross.share != "none":
         raise ConfigError(
@@ -208,3 +211,32 @@ def refuse_unfit_attention(config: ModelConfig, attention: AttentionSections) ->
                     f"attention.{role}.{name} = {value!r}, but model.arch = 'rnn' has no "
                     "self-attention; set it in attention.cross alone"
                 )
+
+
+def refuse_unread_sentences(config: ModelConfig, attention: AttentionSections) -> None:
+    """Refuse a sentence break where no attention asks for sentences."""
+    sections = [getattr(attention, role) for role in ROLES]
+    asked = any(each.pattern == "sentence" or ":" in each.variant for each in sections)
+    if config.sentence_break and not asked:
+        raise ConfigError(
+            f"model.sentence_break = {config.sentence_break!r} means nothing, since no attention "
+            'keeps to sentences; set variant = "sentence-local" in one, or leave it out'
+        )
+
+
+def refuse_unfit_layers(config: ModelConfig, attention: AttentionSections) -> None:
+    """Refuse attention whose layers are to share, or are named one by one, but are not there."""
+    for role in ROLES:
+        section: AttentionConfig = getattr(attention, role)
+        side = "encoder" if role == "encoder" else "decoder"
+        layers = getattr(config, f"{side}_layers")
+        if section.share != "none" and layers < 2:
+            raise ConfigError(
+                f"attention.{role}.share = {section.share!r}, but model.{side}_layers = {layers} "
+                "leaves no other layer to share with"
+            )
+        if section.heads and len(section.heads) != layers:
+            raise ConfigError(
+                f"attention.{role}.heads names {len(section.heads)} layers, but "
+                f"model.{side}_layers = {layers}"
+            )

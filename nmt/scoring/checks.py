@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.errors import DataError
@@ -19,6 +20,42 @@ TOKENIZED_SHARE = 0.1  # of lines; fewer may be the translator's own way
 MUST_DIFFER = "hypothesis and references must be different files"
 
 
+@dataclass(frozen=True)
+class Material:
+    """All that is compared: texts of as many lines.
+
+    Attributes:
+        systems: Translations; others are compared with the first.
+        documents: For each line, the name of its document.
+    """
+
+    systems: Sequence[Text]
+    references: Sequence[Text]
+    source: Text | None = None
+    documents: Text | None = None
+
+
+def read_material(
+    hypotheses: Sequence[str | Path],
+    references: Sequence[str | Path],
+    source: str | Path | None = None,
+    documents: str | Path | None = None,
+) -> Material:
+    """Read the translations of one or more systems and what they are compared with.
+
+    Raises:
+        DataError: As for `read_checked`; or the source or the documents have not as many lines.
+    """
+    extra = [path for path in (source, documents) if path is not None]
+    refuse_same_file([*hypotheses, *references, *extra])
+    others = [read_text(path) for path in references]
+    systems = [checked(read_text(path), others) for path in hypotheses]
+    texts = [None if path is None else read_text(path) for path in (source, documents)]
+    for text in filter(None, texts):
+        refuse_unpaired(text, systems[0])
+    return Material(systems, others, *texts)
+
+
 def read_checked(
     hypothesis: str | Path, references: Sequence[str | Path]
 ) -> tuple[Text, list[Text]]:
@@ -30,10 +67,20 @@ def read_checked(
     """
     refuse_same_file([hypothesis, *references])
     text, *others = (read_text(path) for path in (hypothesis, *references))
-    refuse_uneven(text, others)
-    refuse_segmented(text, others)
-    warn_tokenized(text, others)
-    return text, others
+    return checked(text, others), others
+
+
+def checked(hypothesis: Text, references: Sequence[Text]) -> Text:
+    """Give back a hypothesis of which a score is fair, or refuse it.
+
+    Raises:
+        DataError: There are no lines, not as many as in a reference, or pieces.
+    """
+    refuse_uneven(hypothesis, references)
+    refuse_segmented(hypothesis, references)
+    warn_tokenized(hypothesis, references)
+    warn_copied(hypothesis, references)
+    return hypothesis
 
 
 def refuse_same_file(paths: Sequence[str | Path]) -> None:
@@ -77,6 +124,26 @@ def refuse_uneven(hypothesis: Text, references: Sequence[Text]) -> None:
                 f"{hypothesis.name} has {len(hypothesis.lines):,} lines but {reference.name} has "
                 f"{len(reference.lines):,}; a score needs one translation for each reference line"
             )
+
+
+def refuse_unpaired(text: Text, hypothesis: Text) -> None:
+    """Refuse a text beside the hypothesis that has not as many lines.
+
+    Raises:
+        DataError: Both texts and both counts are named.
+    """
+    if len(text.lines) != len(hypothesis.lines):
+        raise DataError(
+            f"{text.name} has {len(text.lines):,} lines but {hypothesis.name} has "
+            f"{len(hypothesis.lines):,}; each needs as many as the other"
+        )
+
+
+def warn_copied(hypothesis: Text, references: Sequence[Text]) -> None:
+    """Warn when a hypothesis is a reference, word for word, under another name."""
+    for reference in references:
+        if list(hypothesis.lines) == list(reference.lines):
+            log.warning("%s holds the very lines of %s", hypothesis.name, reference.name)
 
 
 def warn_tokenized(hypothesis: Text, references: Sequence[Text]) -> None:

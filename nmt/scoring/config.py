@@ -11,6 +11,9 @@ TOKENIZERS = (
     "flores101", "flores200", "spBLEU-1K", "none",
 )  # fmt: skip
 
+TESTS = {"bootstrap": "bs", "randomisation": "ar"}  # of a difference; sacreBLEU's names for them
+NO_TEST = "none"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreConfig:

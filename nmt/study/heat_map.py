@@ -1,21 +1,16 @@
 """Attention as a picture: a heat map for each layer and head."""
 
-import io
-import logging
 import warnings
 from typing import Any
 
 from nmt.errors import ConfigError
 from nmt.model.weights import Weighed
+from nmt.pictures import new_figure, rendered
 from nmt.study.sight import Sight
 
 INCHES = 0.22  # of a cell
 DOTS = 120  # an inch
 MOST_DOTS = 2**16 - 1  # that the library can draw
-PLAIN: Any = {
-    "text.parse_math": False,
-    "svg.hashsalt": "nmt",
-}  # a dollar is a dollar; same, same file
 
 
 def heat_maps(sight: Sight, form: str, first_head: int = 0) -> bytes:
@@ -28,29 +23,18 @@ def heat_maps(sight: Sight, form: str, first_head: int = 0) -> bytes:
     Raises:
         ConfigError: matplotlib is not installed, or the picture would be too large for it.
     """
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ConfigError(
-            "a picture needs matplotlib: pip install 'nmt[plot]'; --output FILE.html needs nothing"
-        ) from None
-    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its fonts
     if max(size_of(sight)) * DOTS > MOST_DOTS:
         raise ConfigError(
             "this would make too large a picture; choose by --roles, --layer and --head, or write "
             "--output FILE.html"
         )
-    stream = io.BytesIO()
-    with rc_context(PLAIN), warnings.catch_warnings():
+    drawing = new_figure(size_of(sight), "--output FILE.html needs nothing")
+    with drawing as figure, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # not every script is in its font
-        figure = Figure(figsize=size_of(sight), layout="constrained")
         grid = figure.subplots(len(sight.layers), most_heads(sight), squeeze=False)
         for axes, each in zip(grid, sight.layers, strict=True):
             draw_layer(axes, sight, each, first_head)
-        metadata = {"Date": None} if form == "svg" else {}
-        figure.savefig(stream, format=form, dpi=DOTS, metadata=metadata)
-    return stream.getvalue()
+        return rendered(figure, form, DOTS)
 
 
 def most_heads(sight: Sight) -> int:

@@ -1,14 +1,13 @@
 """A picture of a study: BLEU of each entry, with error bars, against the baseline's band."""
 
-import logging
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from nmt.errors import ConfigError
 from nmt.files import atomic_write
-from nmt.study.comparison import Comparison
-
-FORMATS = ("svg", "png")
+from nmt.pictures import FORMATS, new_figure, rendered
+from nmt.study.comparison import Comparison, Row
 
 
 def plot(comparison: Comparison, folder: Path) -> None:
@@ -17,20 +16,20 @@ def plot(comparison: Comparison, folder: Path) -> None:
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ConfigError(
-            "no plot: matplotlib is not installed; pip install 'nmt[plot]' and run this again"
-        ) from None
-    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its fonts
     rows = [row for row in comparison.rows if row.means["bleu"] is not None]
     if not rows:
         return
-    figure = Figure(figsize=(6.4, 1.2 + 0.35 * len(rows)), layout="constrained")
-    axes = figure.add_subplot()
-    base = next((row for row in rows if row.name == comparison.baseline), None)
+    size = 6.4, 1.2 + 0.35 * len(rows)
+    with new_figure(size, "the tables are complete; run this again") as figure:
+        draw(figure.add_subplot(), rows, comparison.baseline)
+        for form in FORMATS:
+            with atomic_write(folder / f"plot.{form}") as stream:
+                stream.write(rendered(figure, form))
+
+
+def draw(axes: Any, rows: Sequence[Row], baseline: str) -> None:
+    """Draw a point and its error bar for each row, before the band of the baseline."""
+    base = next((row for row in rows if row.name == baseline), None)
     if base is not None:
         mean, deviation = base.means["bleu"] or 0.0, base.deviations["bleu"] or 0.0
         axes.axvspan(mean - deviation, mean + deviation, color="0.9")
@@ -46,13 +45,7 @@ def plot(comparison: Comparison, folder: Path) -> None:
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
     axes.margins(y=0.2)
     axes.invert_yaxis()
-    axes.set_xlabel(f"test BLEU (line and band: {comparison.baseline})")
-    # The same table draws the same picture, to the last byte.
-    with rc_context({"svg.hashsalt": "nmt"}):
-        for form in FORMATS:
-            with atomic_write(folder / f"plot.{form}") as stream:
-                metadata = {"Date": None} if form == "svg" else {}
-                figure.savefig(stream, format=form, dpi=150, metadata=metadata)
+    axes.set_xlabel(f"test BLEU (line and band: {baseline})")
 
 
 def bar(deviation: float | None) -> float:

@@ -12,6 +12,7 @@ from nmt.study.evaluation import WARM_UP_LINES, WEIGHED_PAIRS
 from nmt.study.pace import TRANSLATED_LINES
 from nmt.study.significance import SAMPLES
 from nmt.study.weights import SUPPORT_FROM
+from nmt.tables import columns
 
 NOTHING = "-"
 
@@ -66,15 +67,7 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
 
 def text_table(comparison: Comparison) -> list[str]:
     """Write aligned columns, then what they mean."""
-    cells = [list(COLUMNS), *spelled(comparison)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(COLUMNS))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in cells
-    ]
+    lines = columns([list(COLUMNS), *spelled(comparison)])
     return [*lines, "", *notes(comparison)]
 
 

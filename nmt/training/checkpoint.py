@@ -10,7 +10,7 @@ from torch import Tensor
 from nmt.corpus.batches import Position
 from nmt.errors import CheckpointError
 from nmt.files import read_json, write_json
-from nmt.model.directory import WEIGHTS, load_tensors, load_weights, save_tensors
+from nmt.model.directory import WEIGHTS, load_tensors, load_weights, save_tensors, weights_of
 from nmt.training.optimizer import optimizer_tensors, restore_optimizer
 from nmt.training.update import Totals, Updater
 
@@ -50,6 +50,8 @@ def save_state(folder: Path, updater: Updater, progress: Progress) -> None:
         optimizer_tensors(updater.model, updater.optimizer), state / "optimizer.safetensors"
     )
     save_tensors(random_states(), state / "random.safetensors")
+    if updater.moving is not None:  # the model beside this state is that average
+        save_tensors(weights_of(updater.model), state / WEIGHTS)
     write_json(state / "progress.json", asdict(progress))
 
 
@@ -61,6 +63,9 @@ def load_state(folder: Path, updater: Updater) -> Progress:
     """
     state = folder / "state"
     load_weights(updater.model, folder / WEIGHTS)
+    if updater.moving is not None:
+        updater.moving.take()
+        load_weights(updater.model, state / WEIGHTS)
     tensors = load_tensors(state / "optimizer.safetensors")
     restore_optimizer(updater.model, updater.optimizer, tensors)
     restore_random(load_tensors(state / "random.safetensors"))

@@ -51,7 +51,15 @@ class TrainingConfig:
     average: int = setting(
         5, "At the end, average so many last checkpoints; the best of all is kept. 0 or 1: none."
     )
+    ema: float = setting(
+        0.0,
+        "Decay of a moving average of the weights, such as 0.999, which is then what is "
+        "validated, saved and translated with. 0: none.",
+    )
     keep: int = setting(5, "Last checkpoints that stay on disk, besides the best.")
+    tensorboard: bool = setting(
+        False, "Write all measurements for TensorBoard too, to RUN/tensorboard."
+    )
 
     def __post_init__(self) -> None:
         positive = ("max_updates", "accumulate", "log_every", "validate_every", "keep")
@@ -61,7 +69,7 @@ class TrainingConfig:
         for name in ("warmup", "patience", "average", "weight_decay", "clip_norm"):
             if not getattr(self, name) >= 0:  # refuses nan too
                 raise ConfigError(f"training.{name} must be 0 or more, not {getattr(self, name)}")
-        for name in ("label_smoothing", "beta1", "beta2"):
+        for name in ("label_smoothing", "beta1", "beta2", "ema"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ConfigError(f"training.{name} must lie in [0, 1), not {getattr(self, name)}")
         for name in ("learning_rate", "regulator_speed"):

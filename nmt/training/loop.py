@@ -128,6 +128,8 @@ class Trainer:
         set_rate(self.updater.optimizer, self._rate(self.progress.update + 1))
         self.updater.update([batch for batch, _ in batches], self.progress.totals)
         self.progress.update += 1
+        if self.updater.moving is not None:
+            self.updater.moving.add(self.progress.update)
         self.progress.position = batches[-1][1]
         self.progress.tokens += sum(batch.tokens for batch, _ in batches)
         self.progress.totals.seconds += self._lap()
@@ -158,7 +160,8 @@ class Trainer:
 
     def _validate_and_save(self) -> None:
         update = self.progress.update
-        scores = self._measure()
+        with self.updater.averaged():
+            scores, told = self._measure(), self.updater.model.statistics()
         self.progress.validated.append(update)
         better = self._is_better(scores)
         if better:
@@ -170,7 +173,7 @@ class Trainer:
             values = {name: score["value"] for name, score in scores.items()}
             self.run.record("validation", {"update": update, **values, "seconds": seconds})
             log.info("validation at update %s: %s", f"{update:,}", spelled(values))
-        if told := self.updater.model.statistics():
+        if told:
             self.run.record("attention", {"update": update, **told})
         self._save(scores)
 
@@ -210,7 +213,8 @@ class Trainer:
         self._lap()
         name = self.run.checkpoint(self.progress.update).name
         with self.run.new_checkpoint(name) as folder:
-            save_package(folder, self._package(scores))
+            with self.updater.averaged():
+                save_package(folder, self._package(scores))
             save_state(folder, self.updater, self.progress)
         self.point_links()
         self._prune()

@@ -9,7 +9,7 @@ best, last       links to checkpoints        finished.json   written last, when 
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ class Run:
         self.metrics = folder / "metrics.jsonl"
         self.log = folder / "train.log"
         self.finished = folder / "finished.json"
+        self.listeners: list[Callable[[str, dict[str, Any]], None]] = []
 
     def create(self) -> None:
         """Make the folder."""
@@ -62,7 +63,7 @@ class Run:
                 shutil.rmtree(path, ignore_errors=True)
 
     def record(self, event: str, values: dict[str, Any]) -> None:
-        """Add a line to metrics.jsonl.
+        """Add a line to metrics.jsonl, and tell whoever listens.
 
         Raises:
             DataError: The disk is full, or refuses.
@@ -72,6 +73,8 @@ class Run:
                 stream.write(json.dumps({"event": event, **values}) + "\n")
         except OSError as error:
             raise cannot_write(self.metrics, error) from error
+        for listener in self.listeners:
+            listener(event, values)
 
     def forget_after(self, update: int) -> None:
         """Drop the lines of metrics.jsonl about what is done again after a kill."""

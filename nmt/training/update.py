@@ -4,6 +4,7 @@ B sentences, T target length.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ from nmt.corpus.batches import Batch
 from nmt.errors import NmtError
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
+from nmt.training.averaging import MovingAverage
 from nmt.training.loss import LossSums, smoothed_loss
 
 
@@ -58,13 +60,22 @@ def on(array: object, device: torch.device) -> Tensor:
 
 @dataclass(frozen=True)
 class Updater:
-    """What an update needs besides its batches."""
+    """What an update needs besides its batches.
+
+    Attributes:
+        moving: The moving average of weights that is to be saved in their place; None for none.
+    """
 
     model: EncoderDecoder
     optimizer: Optimizer
     compute: Compute
     label_smoothing: float
     clip_norm: float
+    moving: MovingAverage | None = None
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Let the model have the weights that are validated and saved inside this context."""
+        return self.moving.in_place() if self.moving else nullcontext()
 
     def update(self, batches: Sequence[Batch], totals: Totals) -> None:
         """Move the weights by the mean loss over the target tokens of all batches.

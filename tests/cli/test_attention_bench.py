@@ -109,7 +109,8 @@ def test_without_matplotlib_one_line_says_so_and_tables_are_kept(
     save(small_report(), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"bench.csv", "bench.json"}
     assert caplog.messages == [
-        "nmt: a plot needs matplotlib: pip install 'nmt[plot]'; the tables are complete without it"
+        "nmt: a picture needs matplotlib: pip install 'nmt[plot]'; the tables are complete "
+        "without it"
     ]
 
 

@@ -162,6 +162,16 @@ def test_without_matplotlib_there_are_still_pages(
         (["--source", ""], "there is nothing to draw: a side of the pair is empty"),
         (["--target", ""], "there is nothing to draw: a side of the pair is empty"),
         (["--source", "test.src", "--line", "99"], "test.src has no line 99"),
+        (
+            ["--source", "tset.src"],
+            "there is no file tset.src, and a text of one word is not tak"
+            "en to be one; if it is the text, give it on standard input, as -",
+        ),
+        (
+            ["--target", "no/such"],
+            "there is no file no/such, and a text of one word is not taken "
+            "to be one; if it is the text, give it on standard input, as -",
+        ),
     ],
     ids=str,
 )

@@ -42,3 +42,13 @@ def test_code_of_ones_own_runs_only_when_trusted(
     assert "nearest" not in sys.modules
     monkeypatch.setenv("NMT_TRUST", "nearest")
     assert type(build_attention(place, AttentionConfig(variant=nearest))).__name__ in nearest
+
+
+def test_options_in_the_page_on_scores_exist() -> None:
+    from nmt.cli.score import score
+
+    known = {name for each in score.params for name in (*each.opts, *each.secondary_opts)}
+    named = set(re.findall(r"--[a-z][a-z-]+", (DOCS / "scores.md").read_text("utf-8")))
+    assert named - known == {"--beam", "--sentence-level"}  # of translate, of sacrebleu
+    assert known - named <= {"--no-confidence", "--no-lowercase", "--verbose", "--config", "--set",
+                             "-v", "-q", "--output"} | {"hypotheses"}  # fmt: skip

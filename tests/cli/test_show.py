@@ -111,10 +111,12 @@ def test_a_run_is_described_by_its_events_and_links(trained: Path) -> None:
     events = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     told = [
         {"event": event, **row}
-        for event, rows in (("validation", "validations"), ("average", "averages"))
+        for event, rows in (
+            ("train", "logged"), ("validation", "validations"), ("average", "averages"),
+        )
         for row in shown[rows]
-    ]
-    assert told == [event for event in events if event["event"] != "train"]
+    ]  # fmt: skip
+    assert told == sorted(events, key=lambda event: event["event"] != "train")
     assert set(shown["checkpoints"]) == {path.name for path in (trained / "checkpoints").iterdir()}
     manifest = read_json(trained / "manifest.json")
     assert {name: manifest[name] for name in shown["made_with"]} == shown["made_with"]
@@ -140,7 +142,12 @@ def test_a_run_that_has_just_begun_has_nothing_to_show(run: Path, nmt: Command) 
     shown = describe(run)
     assert (shown["update"], shown["best"], shown["value"]) == (0, None, None)
     assert shown["validations"] == shown["checkpoints"] == []
-    assert "validations: none\n" in nmt("show", str(run)).out
+    out = nmt("show", str(run)).out
+    assert "validations: none\n" in out
+    assert "learning curves: none\n" in out
+    finished = nmt("show", str(run), "--plot", "curves.svg")
+    assert (finished.status, finished.out, Path("curves.svg").exists()) == (1, "", False)
+    assert finished.err == f"nmt: --plot: nothing has been measured yet in {run}\n"
 
 
 @pytest.mark.parametrize("name", ["run", "run/best", "corpus"])
@@ -159,6 +166,59 @@ def test_text_holds_the_validations_in_columns(nmt: Command, trained: Path) -> N
     assert lines[1].split() == ["time" if name == "seconds" else name for name in rows[0]]
     assert len({len(line) for line in lines[1:]}) == 1
     assert all(f" {show.spelled('chrf', row['chrf'])} " in out for row in rows)
+
+
+def test_text_draws_the_curves_of_loss_and_score(nmt: Command, trained: Path) -> None:
+    out, shown = nmt("show", str(trained)).out, describe(trained)
+    losses, scores = out.split("learning curves\n")[1].split("\n\n")[:2]
+    values = [row["chrf"] for row in shown["validations"]]
+    labels = [line.split("│")[0].strip() for line in scores.split("\n") if "│" in line]
+    assert [labels[0], labels[-1]] == [
+        show.spelled("", each) for each in (max(values), min(values))
+    ]
+    assert sum(line.count("o") for line in scores.split("\n") if "│" in line) == len(values)
+    assert "loss, nats a token: · training  o development" in losses
+
+
+@pytest.mark.parametrize(("form", "start"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
+def test_curves_are_drawn_to_a_file(nmt: Command, trained: Path, form: str, start: bytes) -> None:
+    pytest.importorskip("matplotlib")
+    finished = nmt("show", str(trained), "--plot", f"curves.{form}")
+    assert (finished.status, finished.err) == (0, f"curves.{form}\n")
+    assert finished.out == nmt("show", str(trained)).out
+    assert Path(f"curves.{form}").read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("name", "output", "message"),
+    [
+        ("run", "c.pdf", "--plot c.pdf: the name must end in .svg or .png"),
+        ("run", "none/c.svg", "cannot write none/c.svg: No such file or directory"),
+        ("run/best", "c.svg", "--plot draws the learning curves of a run; {path} is a model"),
+        ("corpus", "c.svg", "--plot draws the learning curves of a run; {path} is a corpus"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(
+    nmt: Command, trained: Path, toy: Path, name: str, output: str, message: str
+) -> None:
+    pytest.importorskip("matplotlib")
+    path = str(toy / name if name == "corpus" else trained.parent / name)
+    finished = nmt("show", path, "--plot", output)
+    assert (finished.status, finished.out) == (1, "")
+    assert finished.err == f"nmt: {message.format(path=path)}\n"
+
+
+def test_without_matplotlib_curves_are_drawn_in_the_terminal(
+    nmt: Command, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    finished = nmt("show", str(trained), "--plot", "c.svg")
+    assert (finished.status, finished.err) == (
+        1,
+        "nmt: a picture needs matplotlib: pip install 'nmt[plot]'; without --plot curves are "
+        "drawn in the terminal\n",
+    )
+    assert nmt("show", str(trained)).status == 0
 
 
 def test_text_shows_settings_as_a_file_has_them(nmt: Command, trained: Path) -> None:

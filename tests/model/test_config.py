@@ -152,6 +152,41 @@ def test_the_one_attention_of_a_recurrent_model_has_none_to_share_with() -> None
         refuse_unfit_attention(ModelConfig(arch="rnn"), sections)
 
 
+@pytest.mark.parametrize(
+    ("model", "attention", "message"),
+    [
+        (
+            {"decoder_layers": 1},
+            {"decoder": {"share": "weights"}},
+            "attention.decoder.share = 'weights', but model.decoder_layers = 1 leaves no other "
+            "layer to share with",
+        ),
+        (
+            {"encoder_layers": 1, "num_heads": 4},
+            {"encoder": {"heads": ("2", "1")}},
+            "attention.encoder.heads names 2 layers, but model.encoder_layers = 1",
+        ),
+        (
+            {"sentence_break": "<brk>"},
+            {},
+            "model.sentence_break = '<brk>' means nothing, since no attention keeps to sentences; "
+            'set variant = "sentence-local" in one, or leave it out',
+        ),
+    ],
+    ids=["share", "heads", "sentences"],
+)
+def test_what_nothing_would_read_is_refused(
+    model: dict[str, Any], attention: dict[str, dict[str, Any]], message: str
+) -> None:
+    sections = AttentionSections(
+        **{role: AttentionConfig(**each) for role, each in attention.items()}
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        refuse_unfit_attention(ModelConfig(**model), sections)
+    used = AttentionSections(encoder=AttentionConfig(variant="sentence-local"))
+    refuse_unfit_attention(ModelConfig(sentence_break="<brk>"), used)
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_resolved_model_reads_back_as_itself(name: str) -> None:
     config = build(ModelConfig, with_preset({"preset": name}), "model")

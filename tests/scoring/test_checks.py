@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import DataError
-from nmt.scoring.checks import read_checked, refuse_same_file, refuse_uneven, warn_tokenized
+from nmt.scoring.checks import (
+    read_checked,
+    read_material,
+    refuse_same_file,
+    refuse_uneven,
+    warn_tokenized,
+)  # fmt: skip
 from nmt.scoring.texts import Text
 
 DIFFER = "hypothesis and references must be different files"
@@ -110,3 +116,50 @@ def test_a_hypothesis_tokenized_like_its_reference_is_not(caplog: pytest.LogCapt
         warn_tokenized(hypothesis, [Text("r1", ["Gut.", "Ja."]), Text("r2", hypothesis.lines)])
         warn_tokenized(Text("h", ["x ."] + ["x."] * 9), [Text("r", ["x."] * 10)])  # one in ten
     assert not caplog.messages
+
+
+def test_all_texts_of_a_comparison_are_read(tmp_path: Path) -> None:
+    write(tmp_path, a=["eins", "zwei"], b=["ein", "zwo"], ref=["one", "two"])
+    write(tmp_path, src=["1", "2"], docs=["d", "d"])
+    material = read_material(["a", "b"], ["ref"], "src", "docs")
+    assert [text.name for text in material.systems] == ["a", "b"]
+    assert material.source
+    assert material.source.lines == ["1", "2"]
+    assert material.documents
+    assert material.documents.lines == ["d", "d"]
+    assert read_material(["a"], ["ref"]).source is None
+
+
+@pytest.mark.parametrize("role", ["source", "documents"])
+def test_a_text_beside_the_hypothesis_needs_as_many_lines(tmp_path: Path, role: str) -> None:
+    write(tmp_path, hyp=["eins"], ref=["one"], long=["1", "2"])
+    message = "^long has 2 lines but hyp has 1; each needs as many as the other$"
+    with pytest.raises(DataError, match=message):
+        read_material(["hyp"], ["ref"], **{role: "long"})
+
+
+@pytest.mark.parametrize(
+    ("hypotheses", "source"), [(["hyp", "hyp"], None), (["hyp"], "hyp")], ids=["system", "source"]
+)
+def test_no_file_plays_two_parts(tmp_path: Path, hypotheses: list[str], source: str | None) -> None:
+    write(tmp_path, hyp=["eins"], ref=["one"])
+    with pytest.raises(DataError, match=f"^hyp is given twice; {DIFFER}$"):
+        read_material(hypotheses, ["ref"], source)
+
+
+def test_each_system_is_checked(tmp_path: Path) -> None:
+    write(tmp_path, a=["eins"], b=["▁ein s"], c=["eins", "zwei"], ref=["one"])
+    with pytest.raises(DataError, match=r"^b, line 1: SentencePiece pieces"):
+        read_material(["a", "b"], ["ref"])
+    with pytest.raises(DataError, match=r"^c has 2 lines but ref has 1"):
+        read_material(["a", "c"], ["ref"])
+
+
+def test_a_copy_of_the_reference_is_warned_about(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path, hyp=["one"], ref=["one"], other=["two"])
+    read_material(["other"], ["ref"])
+    assert caplog.messages == []
+    read_material(["hyp"], ["other", "ref"])
+    assert caplog.messages == ["hyp holds the very lines of ref"]

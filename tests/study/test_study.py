@@ -166,5 +166,6 @@ def test_without_matplotlib_the_tables_still_come(
     assert (study.folder / "table.md").is_file()
     assert not (study.folder / "plot.svg").exists()
     assert caplog.messages == [
-        "no plot: matplotlib is not installed; pip install 'nmt[plot]' and run this again"
+        "a picture needs matplotlib: pip install 'nmt[plot]'; the tables are complete; run this "
+        "again"
     ]

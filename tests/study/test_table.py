@@ -153,7 +153,8 @@ def test_without_matplotlib_the_plot_says_how_to_get_it(
     with pytest.raises(ConfigError) as refused:
         plot(compare(), tmp_path)
     assert str(refused.value) == (
-        "no plot: matplotlib is not installed; pip install 'nmt[plot]' and run this again"
+        "a picture needs matplotlib: pip install 'nmt[plot]'; the tables are complete; run this "
+        "again"
     )
 
 

@@ -22,7 +22,7 @@ def test_what_must_not_be_negative(name: str) -> None:
         TrainingConfig(**{name: -1})
 
 
-@pytest.mark.parametrize("name", ["label_smoothing", "beta1", "beta2"])
+@pytest.mark.parametrize("name", ["label_smoothing", "beta1", "beta2", "ema"])
 def test_what_is_a_share(name: str) -> None:
     TrainingConfig(**{name: 0.0})
     for value in (1.0, -0.1):
@@ -36,6 +36,7 @@ def test_what_is_a_share(name: str) -> None:
         ({"learning_rate": 0.0}, "training.learning_rate must be above 0, not 0.0"),
         ({"learning_rate": float("nan")}, "training.learning_rate must be above 0, not nan"),
         ({"label_smoothing": float("nan")}, r"training.label_smoothing must lie in \[0, 1\)"),
+        ({"ema": float("nan")}, r"training.ema must lie in \[0, 1\), not nan"),
         ({"clip_norm": float("nan")}, "training.clip_norm must be 0 or more, not nan"),
         ({"keep": 0, "average": 0}, "training.keep must be at least 1, not 0"),
         ({"average": 6}, "training.average = 6 needs as many checkpoints .* training.keep = 5"),

@@ -32,9 +32,16 @@ VARIANTS = {
     "every update": ("training.validate_every=1", "training.log_every=1"),
     "bf16": ("compute.precision=bf16", "model.dropout=0.3", "training.max_updates=4"),
     "adam": ("training.optimizer=adam", "training.schedule=linear", "data.batch_tokens=512"),
+    "moving average": ("training.ema=0.9", "model.dropout=0.3"),
     "no development set": ("data.dev_source=", "data.dev_target="),
 }
-QUICK = {"dropout", "average of 3", "log apart", "patience"}  # what is not is tried by `test-all`
+QUICK = {
+    "dropout",
+    "average of 3",
+    "moving average",
+    "log apart",
+    "patience",
+}  # what is not is tried by `test-all`
 
 
 class Killed(BaseException):

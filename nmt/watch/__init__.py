@@ -1,0 +1,1 @@
+"""Learning curves of runs, and what differs between two."""
