@@ -61,9 +61,14 @@ class Corpora:
         return [len(part) for part in self.parts]
 
     @property
+    def contents(self) -> list[str]:
+        """Hash what each holds."""
+        return [part.record.content for part in self.parts]
+
+    @property
     def content(self) -> str:
         """Hash what all hold; of one alone, its own hash."""
-        hashes = [part.record.content for part in self.parts]
+        hashes = self.contents
         return (
             hashes[0]
             if len(hashes) == 1

@@ -100,7 +100,7 @@ def test_a_run_refuses_to_go_on_when_one_of_its_corpora_changed(nmt: Command) ->
     assert nmt("encode", *texts, "--output", "domain").status == 0
     finished = nmt("train", "--resume", "run")
     assert finished.status == 1
-    assert finished.err.startswith("nmt: data.train has changed since run was started;")
+    assert finished.err.startswith("nmt: data.train[1] has changed since run was started;")
 
 
 def test_translation_has_the_tag_of_training_unless_told(nmt: Command) -> None:
