@@ -35,7 +35,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bench": BELOW_CLI,
     "checks": BELOW_CLI,
     "study": BELOW_CLI | {"bench"},
-    "cli": BELOW_CLI | {"cli", "bench", "checks", "study", "watch"},
+    "plan": BELOW_CLI | {"bench"},
+    "cli": BELOW_CLI | {"cli", "bench", "checks", "plan", "study", "watch"},
     "__init__": set(),
     "__main__": {"cli"},
 }

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nmt.attention.config import AttentionSections
 from nmt.bench.flops import flops_per_target_token, product_speed, wait_for
 from nmt.corpus.batches import Batch, Boundaries, make_batch, plan_batches
 from nmt.errors import ConfigError
+from nmt.experiment import Experiment
 from nmt.model.build import build_model
 from nmt.model.compute import Compute
-from nmt.model.config import ModelConfig
-from nmt.training.config import TrainingConfig
-from nmt.training.optimizer import make_optimizer, set_rate
+from nmt.model.recompute import set_recompute
+from nmt.training.optimizer import set_rate
 from nmt.training.update import Totals, Updater
 
 NUM_PAIRS = 20_000
@@ -80,17 +79,12 @@ class TrainingSpeed:
         return self.model_flops / self.product_flops
 
 
-def measure_training(
-    model: ModelConfig,
-    work: Work,
-    compute: Compute,
-    attention: AttentionSections = AttentionSections(),  # noqa: B008 (it is frozen)
-) -> TrainingSpeed:
+def measure_training(experiment: Experiment, work: Work, compute: Compute) -> TrainingSpeed:
     """Train a fresh model on synthetic batches and time it.
 
     Operations are counted as for multi-head attention, whatever the model attends by.
     """
-    updater = make_updater(model, work, compute, attention)
+    updater = make_updater(experiment, work, compute)
     batches = list(synthetic_batches(work))
     before = product_speed(compute)
     for batch in batches[: work.warm_up]:
@@ -100,7 +94,7 @@ def measure_training(
     tokens = sum(batch.tokens for batch in timed)
     speeds = [batch.tokens / each for batch, each in zip(timed, seconds, strict=True)]
     sources = sum(int(batch.source_lengths.sum()) for batch in timed)
-    flops = flops_per_target_token(model, work.vocab_size, sources / tokens)
+    flops = flops_per_target_token(experiment.model, work.vocab_size, sources / tokens)
     speed = tokens / sum(seconds)
     return TrainingSpeed(
         tokens_per_second=speed,
@@ -113,16 +107,14 @@ def measure_training(
     )
 
 
-def make_updater(
-    model: ModelConfig, work: Work, compute: Compute, attention: AttentionSections
-) -> Updater:
+def make_updater(experiment: Experiment, work: Work, compute: Compute) -> Updater:
     """Build what an ordinary training run would."""
-    config = TrainingConfig()
-    built = build_model(model, attention, work.vocab_size, work.vocab_size)
-    network = built.to(compute.device).train()
-    optimizer = make_optimizer(network, config)
-    set_rate(optimizer, 1e-4)
-    return Updater(network, optimizer, compute, config.label_smoothing, config.clip_norm)
+    config, sizes = experiment.training, (work.vocab_size, work.vocab_size)
+    network = build_model(experiment.model, experiment.attention, *sizes).to(compute.device)
+    set_recompute(network, config.recompute)
+    updater = Updater.make(network.train(), config, compute)
+    set_rate(updater.optimizer, 1e-4)
+    return updater
 
 
 def time_update(updater: Updater, batch: Batch) -> float:

@@ -13,7 +13,7 @@ from nmt.model.config import ModelConfig
 from nmt.settings import Table
 
 if TYPE_CHECKING:
-    from nmt.bench.training import TrainingSpeed
+    from nmt.bench.training import TrainingSpeed, Work
     from nmt.model.compute import Compute
 
 
@@ -27,6 +27,7 @@ def bench() -> None:
     example="""
     nmt bench train
     nmt bench train --preset transformer-base --updates 5 --format json
+    nmt bench train --compare
     """,
 )
 @setting_options(ModelConfig, "preset")
@@ -35,6 +36,11 @@ def bench() -> None:
 @click.option("--shortest", default=8, show_default=True, help="Fewest pieces of a source.")
 @click.option("--longest", default=32, show_default=True, help="Most pieces of a source.")
 @click.option("--updates", default=20, show_default=True, help="Updates that are timed.")
+@click.option(
+    "--compare",
+    is_flag=True,
+    help="Switch single settings, and measure what each brings: the same updates by turns.",
+)
 @click.option(
     "--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True,
     help="Lines to read, or one JSON object.",
@@ -48,6 +54,7 @@ def train(
     shortest: int,
     longest: int,
     updates: int,
+    compare: bool,
     style: str,
     table: Table,
 ) -> None:
@@ -55,6 +62,9 @@ def train(
 
     Target tokens a second, padding left out, and the share that the model's products reach of
     the speed of a plain 2048 x 2048 product in the same type, measured in the same process.
+
+    With --compare, a line for each switch: its speed over that without it, its target tokens a
+    second, and what it changes.
     """
     from nmt.bench.training import Work, measure_training
     from nmt.experiment import read_experiment
@@ -66,7 +76,12 @@ def train(
         updates=updates, seed=experiment.compute.seed,
     )  # fmt: skip
     compute = prepare(experiment.compute, training=True)
-    speed = measure_training(experiment.model, work, compute, experiment.attention)
+    if compare:
+        if style == "text":
+            click.echo(f"{experiment.model.preset} on {described(compute)}")
+        show_switches(table, work, style)
+        return
+    speed = measure_training(experiment, work, compute)
     if style == "json":
         record = {"preset": experiment.model.preset, **dataclasses.asdict(work)}
         click.echo(json.dumps(record | dataclasses.asdict(speed) | {"share": speed.share}))
@@ -114,6 +129,19 @@ def contract(turns: int, table: Table) -> None:
             f"{each.ratio:5.3f} ({each.low:.3f} to {each.high:.3f})  "
             f"{each.milliseconds:8.3f} ms  {each.name}"
         )
+
+
+def show_switches(table: Table, work: "Work", style: str) -> None:
+    """Print what each switch brings, as soon as it is known."""
+    from nmt.bench.switches import measure_switches
+
+    found = []
+    for each in measure_switches(table, work):
+        found.append(dataclasses.asdict(each))
+        if style == "text":
+            click.echo(f"{each.ratio:6.3f}  {each.tokens_per_second:8,.0f}  {each.name}")
+    if style == "json":
+        click.echo(json.dumps({**dataclasses.asdict(work), "switches": found}))
 
 
 def described(compute: "Compute") -> str:

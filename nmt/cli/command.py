@@ -19,6 +19,11 @@ REFUSALS = {  # of the machine; never a fault of ours
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO,
 }  # fmt: skip
 
+NO_ROOM = (
+    "the GPU has no memory left; lower data.batch_tokens (nmt plan --fit finds what has room) or "
+    "search.batch_tokens"
+)
+
 
 class NmtCommand(click.Command):
     """A command whose help ends with an example."""
@@ -52,6 +57,9 @@ def report(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError):
         close_output()
         return 128 + signal.SIGPIPE
+    if type(error).__name__ == "OutOfMemoryError":  # torch's: to name it were to import torch
+        click.echo(f"nmt: {NO_ROOM}", err=True)
+        return 1
     if isinstance(error, OSError) and error.errno in REFUSALS:
         click.echo(f"nmt: {error.filename or 'standard output'}: {error.strerror}", err=True)
         if error.filename is None:

@@ -15,6 +15,7 @@ COMMANDS = {  # in the order of the chain, which is the order of the help text
     "split": ("Set development and test pairs apart from training text.", "nmt.cli.split:split"),
     "segment": ("Learn, apply and undo subword segmentation.", "nmt.cli.segment:segment"),
     "encode": ("Turn text into an encoded corpus for training.", "nmt.cli.encode:encode"),
+    "plan": ("Say what a training will take, before it runs.", "nmt.cli.plan:plan"),
     "train": ("Train a translation model, resume one, or fine-tune one.", "nmt.cli.train:train"),
     "average": ("Average the weights of several models.", "nmt.cli.average:average"),
     "translate": ("Translate lines with a trained model.", "nmt.cli.translate:translate"),

@@ -113,7 +113,7 @@ def body(name: str, value: Any) -> Iterator[str]:
     if name == "sample":
         return sampled(value)
     if isinstance(value, dict):
-        return aligned({key: spelled(key, each) for key, each in value.items()})
+        return aligned({label(key): spelled(key, each) for key, each in value.items()})
     return table(value) if value and isinstance(value[0], dict) else iter(value)
 
 

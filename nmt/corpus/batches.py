@@ -3,6 +3,7 @@
 B sentences, S source length, T target length.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 
@@ -36,6 +37,23 @@ class Batch:
     def tokens(self) -> int:
         """Count the target tokens that are predicted."""
         return int(self.target_lengths.sum())
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The size of a batch.
+
+    Attributes:
+        pairs: B.
+        source, target: S and T.
+        source_tokens, target_tokens: What is no padding, ends of sentence included.
+    """
+
+    pairs: int
+    source: int
+    target: int
+    source_tokens: int
+    target_tokens: int
 
 
 @dataclass(frozen=True)
@@ -153,9 +171,12 @@ class BatchStream:
         self._corpus, self._ends, self._seed = corpus, ends, seed
         self._order = order or InTurn(len(corpus), seed)
         self._sampling = sampling
-        longest = max(corpus.longest(side) for side in SIDES) + 1
+        self._set_budget(batch_tokens)
+
+    def _set_budget(self, batch_tokens: int) -> None:
+        longest = max(self._corpus.longest(side) for side in SIDES) + 1
         refuse_long(longest, batch_tokens)
-        growth = sampling.growth if sampling else 1.0
+        growth = self._sampling.growth if self._sampling else 1.0
         self._batch_tokens = max(longest, int(batch_tokens / growth))
 
     def plan(self, epoch: int, window: int = 0) -> list[Array]:
@@ -181,13 +202,25 @@ class BatchStream:
             del plan  # before the next, so that only one is in memory
             position = following
 
+    def with_budget(self, batch_tokens: int) -> "BatchStream":
+        """Give a stream of the same pairs in batches of another size."""
+        other = copy.copy(self)
+        other._set_budget(batch_tokens)
+        return other
+
+    def shape(self, numbers: Array) -> Shape:
+        """Tell the size of a batch without reading it."""
+        source, target = (self._corpus.lengths_of(side, numbers) + 1 for side in SIDES)
+        longest = int(source.max()), int(target.max())
+        return Shape(len(numbers), *longest, int(source.sum()), int(target.sum()))
+
     def _following(self, position: Position) -> Position:
         """Give where the next window begins."""
         if position.window + 1 < self._order.num_windows(position.epoch):
             return Position(position.epoch, 0, position.window + 1)
         return Position(position.epoch + 1)
 
-    def batch(self, numbers: Array, place: Position) -> Batch:
+    def batch(self, numbers: Array, place: Position = Position()) -> Batch:
         """Read the pairs of the batch that stands at a place."""
         if self._sampling is None:
             source, target = (

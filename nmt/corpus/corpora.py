@@ -1,6 +1,7 @@
 """Several encoded corpora read as one, their pairs numbered through."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -59,6 +60,11 @@ class Corpora:
     def sizes(self) -> list[int]:
         """Count the pairs of each."""
         return [len(part) for part in self.parts]
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """Count the lines that encoding dropped, by reason."""
+        return sum((Counter(part.record.dropped) for part in self.parts), Counter())
 
     @property
     def contents(self) -> list[str]:

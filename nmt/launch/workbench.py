@@ -27,13 +27,12 @@ from nmt.model.directory import (
     resolve,
     weights_of,
 )
+from nmt.model.recompute import set_recompute
 from nmt.scoring.metrics import Score
 from nmt.settings import to_table
-from nmt.training.averaging import MovingAverage
 from nmt.training.budget import parse_budget
 from nmt.training.checkpoint import Progress, load_state
 from nmt.training.loop import Materials, Trainer
-from nmt.training.optimizer import make_optimizer
 from nmt.training.run import Run
 from nmt.training.tensorboard import told_to_tensorboard
 from nmt.training.update import Updater, held_out_loss
@@ -76,11 +75,8 @@ class Workbench:
         stream = make_stream(corpus, segmenters, experiment)
         model = make_model(experiment, segmenters).to(compute.device)
         config = experiment.training
-        optimizer = make_optimizer(model, config)
-        moving = MovingAverage(model, config.ema) if config.ema else None
-        updater = Updater(
-            model, optimizer, compute, config.label_smoothing, config.clip_norm, moving
-        )
+        set_recompute(model, config.recompute)
+        updater = Updater.make(model, config, compute)
         pairs = read_dev(experiment)
         validator = None
         if pairs:

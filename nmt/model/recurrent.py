@@ -15,13 +15,14 @@ from nmt.attention.layout import Layout
 from nmt.model.config import ModelConfig
 from nmt.model.contract import DecodingState, EncoderDecoder, Memory
 from nmt.model.embeddings import WordEmbeddings, output_matrix, word_matrices
+from nmt.model.recompute import Recomputing
 from nmt.model.recurrent_decoder import DECODERS, Attend, Position
 from nmt.model.recurrent_encoder import RecurrentEncoder
 from nmt.model.recurrent_state import RecurrentState
 from nmt.model.transformer import cross_layout
 
 
-class RecurrentModel(EncoderDecoder):
+class RecurrentModel(EncoderDecoder, Recomputing):
     """A bidirectional encoder and a decoder that looks back at it from every position.
 
     Source: Bahdanau et al. (2015), https://arxiv.org/abs/1409.0473; Luong et al. (2015),
@@ -62,7 +63,7 @@ class RecurrentModel(EncoderDecoder):
         outputs = []
         for entering, layout in zip(words.unbind(0), layouts, strict=True):
             attend = self._asked(cache, layout)
-            output, position = self.decoder.advance(entering, position, attend)
+            output, position = self.through(self.decoder.advance, entering, position, attend)
             outputs.append(output)
         return self.decoder.finish(torch.stack(outputs, dim=1))
 

@@ -9,11 +9,12 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from nmt.model.config import ModelConfig
 from nmt.model.dropout import add_residual, dropout
+from nmt.model.recompute import Recomputing
 
 UNITS: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
 
 
-class RecurrentEncoder(nn.Module):
+class RecurrentEncoder(Recomputing):
     """Bidirectional layers, residual from the second on, half the width for each direction.
 
     Source: Schuster and Paliwal (1997), https://doi.org/10.1109/78.650093; residuals: Wu et al.
@@ -31,13 +32,16 @@ class RecurrentEncoder(nn.Module):
         """Transform (B, S, D); padding is never entered, and comes out as zeros."""
         packed = pack_padded_sequence(states, lengths.cpu(), batch_first=True, enforce_sorted=False)
         for number, layer in enumerate(self.layers):
-            output = layer(packed)[0].data
-            if number:
-                data = add_residual(packed.data, output, self.share, self.training)
-            else:
-                data = dropout(output, self.share, self.training)
+            data = self.through(self._enter, layer, packed, number > 0)
             packed = PackedSequence(data, *packed[1:])
         return pad_packed_sequence(packed, batch_first=True, total_length=states.size(1))[0]
+
+    def _enter(self, layer: nn.Module, packed: PackedSequence, residual: bool) -> Tensor:
+        """Run a layer on what is real of all sentences, and drop a share of its output."""
+        output: Tensor = layer(packed)[0].data
+        if residual:
+            return add_residual(packed.data, output, self.share, self.training)
+        return dropout(output, self.share, self.training)
 
 
 def bidirectional(cell: str, size: int) -> nn.Module:

@@ -15,11 +15,12 @@ from nmt.model.config import ModelConfig
 from nmt.model.contract import DecodingState, EncoderDecoder, Memory
 from nmt.model.embeddings import Embeddings, output_matrix, word_matrices
 from nmt.model.layers import DecoderLayer, EncoderLayer, Lends, Surroundings, make_norm
+from nmt.model.recompute import Recomputing
 from nmt.model.sharing import assignment
 from nmt.model.state import DecoderState
 
 
-class Transformer(EncoderDecoder):
+class Transformer(EncoderDecoder, Recomputing):
     """An encoder-decoder of attention and feed-forward blocks.
 
     Source: Vaswani et al. (2017), https://arxiv.org/abs/1706.03762.
@@ -53,7 +54,7 @@ class Transformer(EncoderDecoder):
         states = self.source_embeddings(source)
         lent: Lent | None = None
         for layer in self.encoder:
-            states, lent = layer(states, layout, lent)
+            states, lent = self.through(layer, states, layout, lent)
         return Memory(self.encoder_norm(states), lengths, sentences)
 
     def decode(self, memory: Memory, target: Tensor, lengths: Tensor) -> Tensor:
@@ -74,7 +75,7 @@ class Transformer(EncoderDecoder):
         around = Surroundings(memory.states, own, cross)
         states, lends = self.target_embeddings(target), Lends()
         for layer in self.decoder:
-            states, lends = layer(states, around, lends)
+            states, lends = self.through(layer, states, around, lends)
         return self.decoder_norm(states)  # type: ignore[no-any-return]
 
     def output_weight(self) -> Tensor:

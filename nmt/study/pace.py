@@ -5,14 +5,12 @@ their ratio says little. Here each update and each translation of one is followe
 the other, so that whatever slows the machine slows both.
 """
 
-import statistics
-import time
-from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from nmt.bench.flops import wait_for
+from nmt.bench.turns import Work, by_turns
 from nmt.corpus.batches import Batch, Position
 from nmt.experiment import Experiment, read_experiment
 from nmt.files import read_json, sha256, write_json
@@ -24,11 +22,8 @@ from nmt.training.optimizer import set_rate
 from nmt.training.update import Totals
 from nmt.translate import Translator
 
-WARM_UP = 2
 TRANSLATED_LINES = 100  # of the test set, from its start
 PACE = "pace.json"
-
-Work = Callable[[int], float]  # does turn number n, and gives what was done: tokens or lines
 
 
 def measure_pace(folder: Path, baseline: Path, turns: int) -> None:
@@ -61,30 +56,6 @@ def pace_of(folder: Path, baseline: Path) -> dict[str, Any]:
 def identity(folder: Path) -> str:
     """Tell cells apart by what they are made from, which a name alone does not."""
     return sha256(folder / "request.json")
-
-
-def by_turns(one: Work, two: Work, turns: int) -> tuple[float, float]:
-    """Do two works by turns, each first in every other turn.
-
-    Returns:
-        The median speed of the first, and the median of its ratio to the second's.
-    """
-    for number in range(WARM_UP):
-        one(number), two(number)
-    speeds, ratios = [], []
-    for number in range(turns):
-        order: Sequence[Work] = (one, two) if number % 2 else (two, one)
-        found = {work: speed(work, number) for work in order}
-        speeds.append(found[one])
-        ratios.append(found[one] / found[two])
-    return statistics.median(speeds), statistics.median(ratios)
-
-
-def speed(work: Work, number: int) -> float:
-    """Give what a turn does in a second."""
-    start = time.perf_counter()
-    done = work(number)
-    return done / (time.perf_counter() - start)
 
 
 def settings_of(folder: Path) -> tuple[Experiment, dict[str, Any]]:

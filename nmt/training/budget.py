@@ -15,7 +15,7 @@ from nmt.errors import ConfigError
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
 from nmt.training.config import TrainingConfig
-from nmt.training.optimizer import make_optimizer, set_rate
+from nmt.training.optimizer import set_rate
 from nmt.training.update import Totals, Updater
 
 UNITS = {"h": 3600, "m": 60, "s": 1}
@@ -55,12 +55,12 @@ def probe(
     config: TrainingConfig,
     compute: Compute,
     validate: Callable[[EncoderDecoder], object],
+    updates: int = PROBES,
 ) -> Speed:
     """Time some updates and one validation, on a copy; nothing of the training changes."""
     twin = copy.deepcopy(model).train()
-    optimizer = make_optimizer(twin, config)
-    set_rate(optimizer, 1e-5)
-    updater = Updater(twin, optimizer, compute, config.label_smoothing, config.clip_norm)
+    updater = Updater.make(twin, config, compute)
+    set_rate(updater.optimizer, 1e-5)
     batches = (batch for batch, _ in stream.from_position(Position()))
 
     def take() -> list[Batch]:
@@ -69,7 +69,7 @@ def probe(
     with torch.random.fork_rng():
         for _ in range(WARM_UP):
             updater.update(take(), Totals())
-        update = typical_seconds(updater, [take() for _ in range(PROBES)])
+        update = typical_seconds(updater, [take() for _ in range(updates)])
         start = time.monotonic()
         validate(twin.eval())
     return Speed(update, time.monotonic() - start)

@@ -40,6 +40,16 @@ class TrainingConfig:
     )
     clip_norm: float = setting(1.0, "Longest gradient; longer ones are shortened. 0: none is.")
     accumulate: int = setting(1, "Batches whose gradients make one update.")
+    loss_chunk: int = setting(
+        2**20,
+        "Scores of words that exist at once: the loss is taken in chunks of positions. 0: those "
+        "of a whole batch.",
+    )
+    recompute: bool = setting(
+        False,
+        "Keep the inputs of layers alone and compute the rest once more for the gradients: much "
+        "less memory, more time, the same result (activation checkpointing).",
+    )
     log_every: int = setting(50, "Updates between lines of the log.")
     validate_every: int = setting(1000, "Updates between validations; each leaves a checkpoint.")
     best_metric: str = setting(
@@ -66,7 +76,7 @@ class TrainingConfig:
         for name in positive:
             if getattr(self, name) < 1:
                 raise ConfigError(f"training.{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("warmup", "patience", "average", "weight_decay", "clip_norm"):
+        for name in ("warmup", "patience", "average", "weight_decay", "clip_norm", "loss_chunk"):
             if not getattr(self, name) >= 0:  # refuses nan too
                 raise ConfigError(f"training.{name} must be 0 or more, not {getattr(self, name)}")
         for name in ("label_smoothing", "beta1", "beta2", "ema"):

@@ -1,8 +1,9 @@
 """The loss, computed together with the output projection.
 
 The scores of a batch over the whole vocabulary are the largest tensor of training. Here they
-never exist at once: positions are taken in chunks that fit the processor's cache, and each
-chunk's gradient is computed while its scores are there, so that backward computes nothing twice.
+never exist at once: positions are taken in chunks, by default such as fit the processor's cache,
+and each chunk's gradient is computed while its scores are there, so that backward computes
+nothing twice.
 
 N positions, D model size, V vocabulary.
 """
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CHUNK_VALUES = 2**20  # scores that exist at once
+from nmt.training.config import TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,13 @@ class LossSums:
     tokens: int
 
 
-def smoothed_loss(states: Tensor, weight: Tensor, ids: Tensor, smoothing: float) -> LossSums:
+def smoothed_loss(
+    states: Tensor,
+    weight: Tensor,
+    ids: Tensor,
+    smoothing: float,
+    chunk: int = TrainingConfig.loss_chunk,
+) -> LossSums:
     """Sum the label-smoothed cross-entropy of ids given the states that predict them.
 
     Args:
@@ -41,12 +48,14 @@ def smoothed_loss(states: Tensor, weight: Tensor, ids: Tensor, smoothing: float)
         weight: (V, D).
         ids: (N,)
         smoothing: Share of the target distribution spread evenly over the vocabulary.
+        chunk: Scores that exist at once; 0 for all.
 
     Source: Szegedy et al. (2016), https://arxiv.org/abs/1512.00567, section 7.
     """
     if not torch.is_grad_enabled():  # of which the function itself is not told
         states, weight = states.detach(), weight.detach()
-    loss, nll, correct = ChunkedCrossEntropy.apply(states, weight, ids, smoothing)  # type: ignore[no-untyped-call]
+    size = max(1, chunk // weight.size(0)) if chunk else max(1, ids.numel())
+    loss, nll, correct = ChunkedCrossEntropy.apply(states, weight, ids, smoothing, size)  # type: ignore[no-untyped-call]
     return LossSums(loss, nll, correct, ids.numel())
 
 
@@ -55,15 +64,18 @@ class ChunkedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, states: Tensor, weight: Tensor, ids: Tensor, smoothing: float
+        ctx: Any, states: Tensor, weight: Tensor, ids: Tensor, smoothing: float, size: int
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the sums of loss, negative log-likelihood and right guesses."""
+        """Return the sums of loss, negative log-likelihood and right guesses.
+
+        Args:
+            size: Positions of a chunk.
+        """
         wanted = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
         projection = weight.to(states.dtype)
         sums = torch.zeros(3, dtype=torch.float64, device=states.device)
         state_grad = torch.empty_like(states) if wanted else None
         weight_grad = torch.zeros_like(weight) if wanted else None
-        size = max(1, CHUNK_VALUES // weight.size(0))
         for start in range(0, ids.numel(), size):
             part = slice(start, start + size)
             log_probs = (states[part] @ projection.mT).log_softmax(-1, dtype=wide(states.dtype))
@@ -80,11 +92,11 @@ class ChunkedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(
         ctx: Any, grad: Tensor, *_: Tensor
-    ) -> tuple[Tensor | None, Tensor | None, None, None]:
+    ) -> tuple[Tensor | None, Tensor | None, None, None, None]:
         """Scale the gradients that the forward pass made."""
         state_grad, weight_grad = ctx.saved_tensors
         # A product with a number keeps the tensor's type and is exact inside.
-        return state_grad * grad, weight_grad * grad, None, None
+        return state_grad * grad, weight_grad * grad, None, None, None
 
 
 def wide(dtype: torch.dtype) -> torch.dtype:

@@ -17,7 +17,10 @@ from nmt.errors import NmtError
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
 from nmt.training.averaging import MovingAverage
+from nmt.training.config import TrainingConfig
 from nmt.training.loss import LossSums, smoothed_loss
+from nmt.training.optimizer import make_optimizer
+from nmt.training.room import give_back, halves
 
 
 @dataclass
@@ -39,9 +42,24 @@ class Totals:
         self.correct += float(sums.correct)
         self.tokens += sums.tokens
 
+    def include(self, other: "Totals") -> None:
+        """Add other totals."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
 
-def batch_loss(model: EncoderDecoder, batch: Batch, smoothing: float, compute: Compute) -> LossSums:
-    """Sum the loss of a batch; padding takes no part, not even in the output projection."""
+
+def batch_loss(
+    model: EncoderDecoder,
+    batch: Batch,
+    smoothing: float,
+    compute: Compute,
+    chunk: int = TrainingConfig.loss_chunk,
+) -> LossSums:
+    """Sum the loss of a batch; padding takes no part, not even in the output projection.
+
+    Args:
+        chunk: Scores of words that exist at once; 0 for all.
+    """
     device = compute.device
     source, source_lengths = on(batch.source, device), on(batch.source_lengths, device)
     target, target_lengths = on(batch.target, device), on(batch.target_lengths, device)
@@ -50,7 +68,8 @@ def batch_loss(model: EncoderDecoder, batch: Batch, smoothing: float, compute: C
         states = model.decode(memory, target[:, :-1], target_lengths)  # (B, T, D)
     real = torch.arange(states.size(1), device=device) < target_lengths.unsqueeze(-1)  # (B, T)
     working = states.to(compute.dtype)
-    return smoothed_loss(working[real], model.output_weight(), target[:, 1:][real], smoothing)
+    predicted = target[:, 1:][real]
+    return smoothed_loss(working[real], model.output_weight(), predicted, smoothing, chunk)
 
 
 def on(array: object, device: torch.device) -> Tensor:
@@ -72,6 +91,20 @@ class Updater:
     label_smoothing: float
     clip_norm: float
     moving: MovingAverage | None = None
+    loss_chunk: int = TrainingConfig.loss_chunk
+
+    @classmethod
+    def make(cls, model: EncoderDecoder, config: TrainingConfig, compute: Compute) -> "Updater":
+        """Make what trains a model as settings say."""
+        return cls(
+            model,
+            make_optimizer(model, config),
+            compute,
+            config.label_smoothing,
+            config.clip_norm,
+            MovingAverage(model, config.ema) if config.ema else None,
+            config.loss_chunk,
+        )
 
     def averaged(self) -> AbstractContextManager[None]:
         """Let the model have the weights that are validated and saved inside this context."""
@@ -83,15 +116,7 @@ class Updater:
         Raises:
             NmtError: The gradient is not a number; the weights are as they were.
         """
-        tokens = sum(batch.tokens for batch in batches)
-        for batch in batches:
-            sums = batch_loss(self.model, batch, self.label_smoothing, self.compute)
-            loss = sums.loss / tokens
-            penalty = self.model.penalty()
-            if penalty is not None:
-                loss = loss + penalty / len(batches)
-            loss.backward()
-            totals.add(sums)
+        totals.include(self._gradients(batches))
         limit = self.clip_norm or torch.inf
         norm = float(clip_grad_norm_(self.model.parameters(), limit))
         if not torch.isfinite(torch.tensor(norm)):
@@ -103,6 +128,46 @@ class Updater:
         self.optimizer.zero_grad()
         totals.updates += 1
         totals.gradient += norm
+
+    def _gradients(self, batches: Sequence[Batch]) -> Totals:
+        """Make the gradients of the mean loss; a batch that has no room is cut in two.
+
+        What failed has left parts of its gradients with those of the batches before, so all
+        begins again: the same update, from smaller batches.
+
+        Raises:
+            ConfigError: A single pair has no room.
+        """
+        parts, done, own = list(batches), 0, Totals()
+        tokens = sum(batch.tokens for batch in batches)
+        while done < len(parts):
+            sums = self._with_room(parts[done], tokens, len(parts))
+            if sums is not None:
+                own.add(sums)
+                done += 1
+                continue
+            self.optimizer.zero_grad()
+            give_back(self.compute)
+            parts[done : done + 1] = halves(parts[done])
+            done, own = 0, Totals()
+        return own
+
+    def _with_room(self, batch: Batch, tokens: int, parts: int) -> LossSums | None:
+        """Add a batch's gradient; None if memory ended: what it held is free again by then."""
+        try:
+            return self.add_gradient(batch, tokens, parts)
+        except torch.OutOfMemoryError:
+            return None
+
+    def add_gradient(self, batch: Batch, tokens: int, parts: int) -> LossSums:
+        """Add the share that a batch has in an update of so many target tokens and batches."""
+        sums = batch_loss(self.model, batch, self.label_smoothing, self.compute, self.loss_chunk)
+        loss = sums.loss / tokens
+        penalty = self.model.penalty()
+        if penalty is not None:
+            loss = loss + penalty / parts
+        loss.backward()
+        return sums
 
 
 @torch.inference_mode()

@@ -9,6 +9,7 @@ from nmt.attention.config import AttentionConfig, AttentionSections
 from nmt.bench import flops, training
 from nmt.bench.flops import flops_per_target_token
 from nmt.bench.training import Work, measure_training, synthetic_batches
+from nmt.experiment import Experiment
 from nmt.model.build import build_model
 from nmt.model.compute import Compute
 from nmt.model.config import PRESETS, ModelConfig
@@ -74,7 +75,9 @@ def test_figures_agree_with_each_other(
     monkeypatch: pytest.MonkeyPatch, config: ModelConfig
 ) -> None:
     monkeypatch.setattr(flops, "PRODUCT_SIZE", 32)
-    speed = measure_training(config, WORK, Compute(torch.device("cpu"), torch.float32))
+    speed = measure_training(
+        Experiment(model=config), WORK, Compute(torch.device("cpu"), torch.float32)
+    )
     assert speed.slowest <= speed.tokens_per_second <= speed.fastest
     assert speed.share == speed.model_flops / speed.product_flops
     assert 0 < speed.fill <= 1
@@ -90,5 +93,6 @@ def test_what_is_timed_attends_as_settings_say(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(flops, "PRODUCT_SIZE", 32)
     monkeypatch.setattr(training, "build_model", noted)
     sections = AttentionSections(cross=AttentionConfig(variant="additive"))
-    measure_training(SMALL, WORK, Compute(torch.device("cpu"), torch.float32), sections)
+    experiment = Experiment(model=SMALL, attention=sections)
+    measure_training(experiment, WORK, Compute(torch.device("cpu"), torch.float32))
     assert made == [sections]

@@ -1,11 +1,13 @@
 """`nmt bench` says what it has measured, or in one line why it cannot."""
 
+import json
 import re
 from typing import Any
 
 import pytest
 
 from nmt.bench import contract
+from nmt.bench.switches import SWITCHES
 
 
 def test_ratios_of_the_contract_are_positive_and_lie_between_their_quartiles(
@@ -50,3 +52,16 @@ def test_what_cannot_be_compared_is_refused_at_once(
 def test_work_out_of_range_is_refused(nmt: Any, arguments: list[str], message: str) -> None:
     finished = nmt("bench", "train", *arguments)
     assert (finished.status, finished.out, finished.err) == (1, "", f"nmt: {message}\n")
+
+
+def test_each_switch_has_a_line(nmt: Any) -> None:
+    shape = ("model_size=16", "ffn_size=32", "num_heads=2", "encoder_layers=1", "decoder_layers=1")
+    sets = [part for each in shape for part in ("--set", f"model.{each}")]
+    size = ("--vocab-size", "40", "--batch-tokens", "64", "--longest", "9", "--updates", "2")
+    finished = nmt("bench", "train", "--compare", *size, *sets)
+    assert (finished.status, finished.err) == (0, "")
+    first, *lines = finished.out.splitlines()
+    assert first.startswith("transformer-small on ")
+    assert [line.split("  ")[-1] for line in lines] == [switch.name for switch in SWITCHES]
+    record = json.loads(nmt("bench", "train", "--compare", "--format", "json", *size, *sets).out)
+    assert [each["name"] for each in record["switches"]] == [switch.name for switch in SWITCHES]

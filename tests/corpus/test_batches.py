@@ -247,3 +247,15 @@ def test_a_pair_that_no_batch_holds_is_refused_before_anything_is_read(
 def test_a_budget_below_one_token_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"data.batch_tokens must be at least 1, not 0"):
         DataConfig(batch_tokens=0)
+
+
+def test_shapes_are_those_of_the_batches_whatever_the_budget(corpus: EncodedCorpus) -> None:
+    for tokens in (BUDGET, 2 * BUDGET):
+        changed, made = stream(corpus).with_budget(tokens), stream(corpus, budget=tokens)
+        for mine, theirs in zip(changed.plan(1), made.plan(1), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+            batch, shape = made.batch(theirs), changed.shape(mine)
+            assert (shape.pairs, shape.source) == batch.source.shape
+            assert shape.target == batch.target.shape[1] - 1
+            assert shape.source_tokens == batch.source_lengths.sum()
+            assert shape.target_tokens == batch.tokens

@@ -13,7 +13,6 @@ import pytest
 from nmt.errors import Interrupted
 from nmt.files import read_json
 from nmt.study.cells import Cell, Study, open_cells, plan_cells, request_of
-from nmt.study.pace import Work, by_turns
 from nmt.study.processes import CellError, Processes, Stopping, checked
 from nmt.study.running import Steps, halt, run_cells, steps_in_processes
 from nmt.study.study import run_study
@@ -226,20 +225,3 @@ def test_a_pace_is_not_averaged_with_what_other_seeds_logged(
     assert base.seeds == (1, 2, 3)
     assert base.means["tokens_per_second"] == 2000.0
     assert base.means["sentences_per_second"] == 7.0
-
-
-def test_works_by_turns_see_the_same_and_each_is_first_in_turn() -> None:
-    calls: list[tuple[str, int]] = []
-
-    def work(name: str) -> Work:
-        def do(number: int) -> float:
-            calls.append((name, number))
-            return 10.0
-
-        return do
-
-    speed, ratio = by_turns(work("one"), work("two"), 4)
-    assert speed > 0 < ratio
-    timed = calls[4:]
-    assert [name for name, _ in timed] == ["two", "one", "one", "two"] * 2
-    assert [number for _, number in timed] == [0, 0, 1, 1, 2, 2, 3, 3]

@@ -13,12 +13,13 @@ from nmt.training import loss
 from nmt.training.loss import smoothed_loss
 
 NUM_POSITIONS, WIDTH, VOCAB = 13, 6, 9
-CHUNKS = [1, VOCAB, 4 * VOCAB, 5 * VOCAB - 1, NUM_POSITIONS * VOCAB, 2**21]
+CHUNKS = [0, 1, VOCAB, 4 * VOCAB, 5 * VOCAB - 1, NUM_POSITIONS * VOCAB, 2**21]
 
 
 @pytest.fixture(params=CHUNKS, ids=lambda values: f"{values} scores at once")
-def chunked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loss, "CHUNK_VALUES", request.param)
+def chunk(request: pytest.FixtureRequest) -> int:
+    size: int = request.param
+    return size
 
 
 @pytest.fixture
@@ -31,13 +32,12 @@ def operands() -> tuple[Tensor, Tensor, Tensor]:
     return states.requires_grad_(), weight.requires_grad_(), ids
 
 
-@pytest.mark.usefixtures("chunked")
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
 def test_loss_and_gradients_are_those_of_pytorch(
-    operands: tuple[Tensor, Tensor, Tensor], smoothing: float
+    operands: tuple[Tensor, Tensor, Tensor], smoothing: float, chunk: int
 ) -> None:
     states, weight, ids = operands
-    sums = smoothed_loss(states, weight, ids, smoothing)
+    sums = smoothed_loss(states, weight, ids, smoothing, chunk)
     expected = F.cross_entropy(states @ weight.mT, ids, reduction="sum", label_smoothing=smoothing)
     assert_close(sums.loss, expected, rtol=1e-12, atol=1e-12)
     inputs = (states, weight)
@@ -49,14 +49,13 @@ def test_loss_and_gradients_are_those_of_pytorch(
         assert_close(mine, theirs, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.usefixtures("chunked")
 def test_the_sums_beside_the_loss_are_what_they_say(
-    operands: tuple[Tensor, Tensor, Tensor],
+    operands: tuple[Tensor, Tensor, Tensor], chunk: int
 ) -> None:
     states, weight, ids = operands
     scores = (states @ weight.mT).detach()
     ids[:5] = scores[:5].argmax(-1)
-    sums = smoothed_loss(states, weight, ids, 0.3)
+    sums = smoothed_loss(states, weight, ids, 0.3, chunk)
     assert_close(sums.nll, F.cross_entropy(scores, ids, reduction="sum"), rtol=1e-12, atol=1e-12)
     assert sums.correct == (scores.argmax(-1) == ids).sum() >= 5
     assert sums.tokens == NUM_POSITIONS
@@ -123,32 +122,31 @@ def test_where_no_gradient_is_wanted_none_is_made(
     assert not alone.loss.requires_grad
 
 
-@pytest.mark.usefixtures("chunked")
 def test_the_gradient_is_that_of_finite_differences(
-    operands: tuple[Tensor, Tensor, Tensor],
+    operands: tuple[Tensor, Tensor, Tensor], chunk: int
 ) -> None:
     states, weight, ids = operands
 
     def summed(states: Tensor, weight: Tensor) -> Tensor:
-        return smoothed_loss(states, weight, ids, 0.1).loss
+        return smoothed_loss(states, weight, ids, 0.1, chunk).loss
 
     assert torch.autograd.gradcheck(summed, (states, weight), fast_mode=True)
 
 
-def test_a_sum_over_many_positions_keeps_its_last_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sum_over_many_positions_keeps_its_last_digits() -> None:
     generator = torch.Generator().manual_seed(3)
     states, weight = torch.randn(4005, 2, generator=generator).split([4000, 5])
     ids = torch.randint(5, (4000,), generator=generator)
-    monkeypatch.setattr(loss, "CHUNK_VALUES", 7 * 5)
     each = -(states @ weight.mT).log_softmax(-1).gather(-1, ids.unsqueeze(-1))
     expected = each.sum(dtype=torch.float64)
-    assert_close(smoothed_loss(states, weight, ids, 0.0).nll, expected, rtol=1e-9, atol=0)
+    assert_close(smoothed_loss(states, weight, ids, 0.0, 7 * 5).nll, expected, rtol=1e-9, atol=0)
 
 
-def test_no_positions_make_no_loss_and_no_gradient() -> None:
+@pytest.mark.parametrize("chunk", [0, 1])
+def test_no_positions_make_no_loss_and_no_gradient(chunk: int) -> None:
     states = torch.zeros(0, WIDTH, requires_grad=True)
     weight = torch.ones(VOCAB, WIDTH, requires_grad=True)
-    sums = smoothed_loss(states, weight, torch.zeros(0, dtype=torch.long), 0.1)
+    sums = smoothed_loss(states, weight, torch.zeros(0, dtype=torch.long), 0.1, chunk)
     sums.loss.backward()
     assert (float(sums.loss.detach()), float(sums.correct), sums.tokens) == (0.0, 0.0, 0)
     assert torch.equal(weight.grad, torch.zeros(VOCAB, WIDTH))
