@@ -1,7 +1,8 @@
 """Settings: declared once in frozen dataclasses, read from TOML, refused when unknown.
 
 A section is a frozen, keyword-only dataclass whose fields are made by `setting`. Types that a
-field may have: bool, int, float, str, tuple[str, ...], or another section.
+field may have: bool, int, float, str, another section, or a tuple of any number of strings, numbers
+or sections.
 """
 
 import dataclasses
@@ -21,6 +22,7 @@ Section = TypeVar("Section")
 Value = TypeVar("Value")
 Table = dict[str, Any]
 
+LIST_NAMES = {str: "strings", float: "numbers"}
 KIND_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
 
 
@@ -114,18 +116,32 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def checked(value: object, hint: object, where: str) -> object:
     """Return the value as the type that the field declares, or refuse it."""
-    if hint == tuple[str, ...]:
-        if isinstance(value, str):
-            return (value,)
-        if isinstance(value, Sequence) and all(isinstance(item, str) for item in value):
-            return tuple(value)
-        raise ConfigError(f"{where} must be a list of strings, not {shown(value)}")
+    if typing.get_origin(hint) is tuple:
+        return checked_list(value, typing.get_args(hint)[0], where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     kind = typing.cast(type, hint)
     if type(value) is kind:
         return value
     raise ConfigError(f"{where} must be {KIND_NAMES[kind]}, not {shown(value)}")
+
+
+def checked_list(value: object, kind: type, where: str) -> tuple[object, ...]:
+    """Return the values as a tuple of the kind that the field declares, or refuse them.
+
+    A string, or a number, stands for a list of one.
+    """
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise ConfigError(f"{where} is a list of sections; write [[{where}]]")
+        return tuple(build(kind, each, f"{where}[{place}]") for place, each in enumerate(value))
+    items = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    try:
+        return tuple(checked(item, kind, where) for item in items)
+    except ConfigError:
+        raise ConfigError(
+            f"{where} must be a list of {LIST_NAMES[kind]}, not {shown(value)}"
+        ) from None
 
 
 def check_choice(value: object, choices: Sequence[str], where: str) -> None:
@@ -163,8 +179,16 @@ def explain(section: object, where: str = "") -> str:
         choices = field.metadata["choices"]
         allowed = f" One of: {', '.join(choices)}." if choices else ""
         lines.append(f"# {field.metadata['doc']}{allowed}")
-        lines.append(tomli_w.dumps({field.name: plain(value)}).strip())
+        lines.append(spelt(field.name, plain(value)))
     return "\n".join([*lines, "", *nested] if lines else nested)
+
+
+def spelt(name: str, value: object) -> str:
+    """Write one setting as TOML, on its own: a list of sections is kept in its brackets."""
+    if not (isinstance(value, list) and value and isinstance(value[0], dict)):
+        return tomli_w.dumps({name: value}).strip()
+    tables = (", ".join(spelt(*each) for each in table.items()) for table in value)
+    return f"{name} = [{', '.join(f'{{{table}}}' for table in tables)}]"
 
 
 def heading(section: object, full: str) -> str:
@@ -175,4 +199,6 @@ def heading(section: object, full: str) -> str:
 
 def plain(value: object) -> object:
     """Turn a value into what TOML knows."""
-    return list(value) if isinstance(value, tuple) else value
+    if not isinstance(value, tuple):
+        return value
+    return [to_table(each) if dataclasses.is_dataclass(each) else each for each in value]

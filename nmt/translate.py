@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from nmt.corpus.batches import pad, plan_batches
-from nmt.errors import CheckpointError
+from nmt.errors import CheckpointError, ConfigError
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
 from nmt.model.directory import Segmenters
@@ -60,6 +60,7 @@ class Translator:
         self._search = search
         self._device = compute.device
         target = segmenters.target
+        self._tags = segmenters.source.tag_ids(search.source_tag)
         self._ends = Ends(target.start_id, target.eos_id)
 
     def translate(self, lines: Iterable[str]) -> Iterator[Translation]:
@@ -72,7 +73,9 @@ class Translator:
     def translate_together(self, lines: Sequence[str], first_number: int = 1) -> list[Translation]:
         """Translate lines that are in memory, of which the first has the given number."""
         ids = self._segmenters.source.encode_lines(lines)
-        room = self._max_length - 1  # for the end of sentence
+        room = self._max_length - 1 - len(self._tags)  # 1: for the end of sentence
+        if room < 1:
+            raise ConfigError("search.source_tag leaves no room for text within model.max_length")
         for number, sequence in enumerate(ids, start=first_number):
             if len(sequence) > room:
                 log.warning(
@@ -80,7 +83,9 @@ class Translator:
                     "can read (model.max_length)",
                     number, len(sequence), room,
                 )  # fmt: skip
-        found = self._search_all([sequence[:room] for sequence in ids])
+        found = self._search_all(
+            [self._tags + sequence[:room] if sequence else [] for sequence in ids]
+        )
         for number, (sequence, hypotheses) in enumerate(zip(ids, found, strict=True), first_number):
             if sequence and not hypotheses:
                 raise CheckpointError(

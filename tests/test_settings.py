@@ -30,7 +30,14 @@ class Inner:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Step:
+    size: int = setting(1, "A size.")
+    shares: tuple[float, ...] = setting((), "Some shares.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outer:
+    steps: tuple[Step, ...] = setting((), "Steps, one after the other.")
     beam: int = setting(5, "Hypotheses kept.")
     label: str = setting("x", "A label.", choices=("x", "y"))
     title: str = setting("", "Any text.")
@@ -44,6 +51,10 @@ SECTIONS = st.builds(
     label=st.sampled_from("xy"),
     title=st.text(st.characters(exclude_categories=["Cs"])),
     fast=st.booleans(),
+    steps=st.lists(
+        st.builds(Step, size=st.integers(0, 99), shares=st.lists(st.floats(0, 9)).map(tuple)),
+        max_size=3,
+    ).map(tuple),
     inner=st.builds(
         Inner, rate=st.floats(allow_nan=False), names=st.lists(st.text("é b")).map(tuple)
     ),
@@ -73,6 +84,37 @@ def test_the_explanation_is_a_file_of_the_defaults() -> None:
         assert words in text.splitlines()
 
 
+@settings(deadline=None, max_examples=30)
+@given(section=SECTIONS)
+def test_the_explanation_of_any_section_reads_back(section: Outer) -> None:
+    assert build(Outer, tomllib.loads(explain(section))) == section
+
+
+def test_a_number_or_a_string_stands_for_a_list_of_one() -> None:
+    assert build(Step, {"shares": 2}).shares == (2.0,)
+    assert build(Inner, {"names": "a"}).names == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"steps": 3}, r"^steps is a list of sections; write \[\[steps\]\]$"),
+        (
+            {"steps": [{}, {"sise": 1}]},
+            r"^unknown setting steps\[1\]\.sise; did you mean 'size'\?$",
+        ),
+        (
+            {"steps": [{"shares": ["a"]}]},
+            r"^steps\[0\]\.shares must be a list of numbers, not \['a'\]",
+        ),
+        ({"steps": [3]}, r"^steps\[0\] is a section, not a setting; write \[steps\[0\]\]$"),
+    ],
+)
+def test_a_wrong_list_is_refused(table: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build(Outer, table)
+
+
 def test_defaults_stand_where_a_table_says_nothing() -> None:
     assert build(Outer, {}) == Outer()
     assert build(Outer, {"inner": {"rate": 1}}) == replace(Outer(), inner=Inner(rate=1.0))
@@ -88,7 +130,7 @@ def test_one_string_will_do_for_a_list() -> None:
         ({"baem": 1}, "unknown setting search.baem; did you mean 'beam'?"),
         (
             {"qqq": 1},
-            "unknown setting search.qqq; known here: beam, fast, inner, label, title",
+            "unknown setting search.qqq; known here: beam, fast, inner, label, steps, title",
         ),
         ({"inner": {"rates": 1}}, "unknown setting search.inner.rates; did you mean 'rate'?"),
         ({"beam": "5"}, "search.beam must be an integer, not '5' (a string)"),

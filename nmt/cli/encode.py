@@ -31,7 +31,14 @@ log = logging.getLogger(__name__)
 @click.option("--target-model", type=click.Path(), help="Segmenter of the target, if another.")
 @click.option("--tsv", is_flag=True, help="SOURCE holds both sides, separated by a tab.")
 @click.option("--output", required=True, type=click.Path(), help="Folder to write.")
-@setting_options(EncodeConfig, "max_pieces")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that segment; the corpus is the same for any number.",
+)
+@setting_options(EncodeConfig, "max_pieces", "source_tag")
 @config_options
 @verbosity_options
 def encode(
@@ -41,12 +48,14 @@ def encode(
     target_model: str | None,
     tsv: bool,
     output: str,
+    workers: int,
     table: Table,
 ) -> None:
     """Turn SOURCE and TARGET text into an encoded corpus.
 
     Without TARGET, and without --tsv, the corpus is monolingual. Lines that training cannot use
-    are dropped and listed, with the reason, in dropped.tsv of the corpus.
+    are dropped and listed, with the reason, in dropped.tsv of the corpus. A tag, such as <2es> or
+    <bt>, must be a piece of the segmenter: nmt segment learn --user-symbols '<2es>'.
     """
     from nmt.corpus.encode import encode_corpus
     from nmt.experiment import section
@@ -60,7 +69,7 @@ def encode(
         segmenters.append(Segmenter.load(target_model) if target_model else segmenters[0])
     quiet = None if log.isEnabledFor(logging.INFO) else True  # None: only at a terminal
     rows = tqdm(read_rows(source, target, tsv), "encode", unit=" lines", disable=quiet)
-    record = encode_corpus(rows, segmenters, Path(output), config)
+    record = encode_corpus(rows, segmenters, Path(output), config, workers)
     report_record(record, output)
 
 

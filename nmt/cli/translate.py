@@ -42,8 +42,9 @@ log = logging.getLogger(__name__)
     "n best. JSON: an object a line.",
 )
 @setting_options(
-    SearchConfig, "beam", "length_alpha", "nbest", "limit_ratio", "limit_extra", "batch_tokens"
-)
+    SearchConfig, "beam", "length_alpha", "nbest", "limit_ratio", "limit_extra", "batch_tokens",
+    "source_tag",
+)  # fmt: skip
 @setting_options(ComputeConfig, "seed", "threads", "device", "precision")
 @config_options
 @verbosity_options

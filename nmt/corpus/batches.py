@@ -5,11 +5,14 @@ B sentences, S source length, T target length.
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
-from nmt.corpus.encoded import EncodedCorpus
+from nmt.corpus.corpora import Pairs
+from nmt.corpus.encoded import SIDES
+from nmt.corpus.order import InTurn, Order
+from nmt.corpus.sampling import Sampling
 from nmt.corpus.store import Array
 from nmt.errors import ConfigError
 
@@ -55,10 +58,16 @@ class Shape:
 
 @dataclass(frozen=True)
 class Position:
-    """A place in the endless stream of batches: what a run has to remember of its data."""
+    """A place in the endless stream of batches: what a run has to remember of its data.
+
+    Attributes:
+        batch: Number of the batch within its window.
+        window: Number of the window within its epoch; a small corpus is one window.
+    """
 
     epoch: int = 0
     batch: int = 0
+    window: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,11 +92,7 @@ def plan_batches(
         The pairs of each batch, shortest batches first.
     """
     longer = np.maximum(source_lengths, target_lengths)[order]
-    if len(longer) and longer.max() > batch_tokens:
-        raise ConfigError(
-            f"data.batch_tokens = {batch_tokens:,}, but the longest pair has {longer.max():,} "
-            "tokens; raise it, or encode with a lower encode.max_pieces"
-        )
+    refuse_long(int(longer.max(initial=0)), batch_tokens)
     shorter = np.minimum(source_lengths, target_lengths)[order]
     ranked = np.lexsort((shorter, longer))
     batches, start = [], 0
@@ -97,6 +102,15 @@ def plan_batches(
         batches.append(order[ranked[start:end]])
         start = end
     return batches
+
+
+def refuse_long(longest: int, batch_tokens: int) -> None:
+    """Refuse a pair that no batch can hold."""
+    if longest > batch_tokens:
+        raise ConfigError(
+            f"data.batch_tokens = {batch_tokens:,}, but the longest pair has {longest:,} "
+            "tokens; raise it, or encode with a lower encode.max_pieces"
+        )
 
 
 def batch_end(lengths: Array, start: int, batch_tokens: int) -> int:
@@ -134,51 +148,86 @@ class BatchStream:
     """The endless stream of a corpus' batches, in another order each epoch.
 
     The order of an epoch depends on the seed and the epoch's number alone, so a stream that
-    starts at a position goes on exactly as one that came there by itself.
+    starts at a position goes on exactly as one that came there by itself. Batches are planned for
+    a window of pairs at a time.
+
+    Args:
+        order: Which pairs come when; by default each once an epoch.
+        sampling: Cuts text anew; by default ids are those of the corpus.
+
+    Raises:
+        ConfigError: A pair is longer than a batch may be.
     """
 
     def __init__(
-        self, corpus: EncodedCorpus, batch_tokens: int, seed: int, ends: Boundaries
+        self,
+        corpus: Pairs,
+        batch_tokens: int,
+        seed: int,
+        ends: Boundaries,
+        order: Order | None = None,
+        sampling: Sampling | None = None,
     ) -> None:
-        self._corpus, self._ends = corpus, ends
-        self._batch_tokens, self._seed = batch_tokens, seed
-        self._source_lengths = corpus.lengths("source") + 1
-        self._target_lengths = corpus.lengths("target") + 1
+        self._corpus, self._ends, self._seed = corpus, ends, seed
+        self._order = order or InTurn(len(corpus), seed)
+        self._sampling = sampling
+        self._set_budget(batch_tokens)
 
-    def plan(self, epoch: int) -> list[Array]:
-        """Plan the batches of an epoch in the order in which they are used."""
-        random = np.random.default_rng((self._seed, epoch))
-        order = random.permutation(len(self._corpus))
-        batches = plan_batches(
-            self._source_lengths, self._target_lengths, self._batch_tokens, order
-        )
-        return [batches[index] for index in random.permutation(len(batches))]
+    def _set_budget(self, batch_tokens: int) -> None:
+        longest = max(self._corpus.longest(side) for side in SIDES) + 1
+        refuse_long(longest, batch_tokens)
+        growth = self._sampling.growth if self._sampling else 1.0
+        self._batch_tokens = max(longest, int(batch_tokens / growth))
+
+    def plan(self, epoch: int, window: int = 0) -> list[Array]:
+        """Plan the batches of a window in the order in which they are used."""
+        random = np.random.default_rng((self._seed, epoch, window))
+        pairs = self._order.window(epoch, window)
+        pairs = pairs[random.permutation(len(pairs))]
+        source, target = (self._corpus.lengths_of(side, pairs) + 1 for side in SIDES)
+        places = np.arange(len(pairs), dtype=np.int32)
+        batches = plan_batches(source, target, self._batch_tokens, places)
+        return [pairs[batches[index]] for index in random.permutation(len(batches))]
 
     def from_position(self, position: Position) -> Iterator[tuple[Batch, Position]]:
         """Yield batches from a position on, each with the position after it."""
-        epoch, first = position.epoch, position.batch
         while True:
-            plan = self.plan(epoch)
-            for index in range(first, len(plan)):
+            plan = self.plan(position.epoch, position.window)
+            following = self._following(position)
+            for index in range(position.batch, len(plan)):
+                place = replace(position, batch=index)
                 last = index + 1 == len(plan)
-                after = Position(epoch + 1, 0) if last else Position(epoch, index + 1)
-                yield self.batch(plan[index]), after
-            epoch, first = epoch + 1, 0
+                after = following if last else replace(position, batch=index + 1)
+                yield self.batch(plan[index], place), after
+            del plan  # before the next, so that only one is in memory
+            position = following
 
     def with_budget(self, batch_tokens: int) -> "BatchStream":
         """Give a stream of the same pairs in batches of another size."""
         other = copy.copy(self)
-        other._batch_tokens = batch_tokens
+        other._set_budget(batch_tokens)
         return other
 
     def shape(self, numbers: Array) -> Shape:
         """Tell the size of a batch without reading it."""
-        source, target = self._source_lengths[numbers], self._target_lengths[numbers]
+        source, target = (self._corpus.lengths_of(side, numbers) + 1 for side in SIDES)
         longest = int(source.max()), int(target.max())
         return Shape(len(numbers), *longest, int(source.sum()), int(target.sum()))
 
-    def batch(self, numbers: Array) -> Batch:
-        """Read the pairs of a batch."""
-        sources = [self._corpus.ids["source"][number] for number in numbers]
-        targets = [self._corpus.ids["target"][number] for number in numbers]
-        return make_batch(sources, targets, self._ends)
+    def _following(self, position: Position) -> Position:
+        """Give where the next window begins."""
+        if position.window + 1 < self._order.num_windows(position.epoch):
+            return Position(position.epoch, 0, position.window + 1)
+        return Position(position.epoch + 1)
+
+    def batch(self, numbers: Array, place: Position = Position()) -> Batch:
+        """Read the pairs of the batch that stands at a place."""
+        if self._sampling is None:
+            source, target = (
+                [self._corpus.sequence(side, each) for each in numbers] for side in SIDES
+            )
+        else:
+            # A pair that comes twice in an epoch is cut twice.
+            moment = astuple(place) if self._order.repeats else (place.epoch,)
+            source, target = (self._sampling.cut(side, numbers, moment) for side in SIDES)
+        return make_batch(source, target, self._ends)

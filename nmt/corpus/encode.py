@@ -2,52 +2,62 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
-import numpy as np
-
+from nmt.corpus.chunks import Chunk, ChunkEncoder, Row
 from nmt.corpus.config import EncodeConfig
 from nmt.corpus.encoded import FORMAT, SIDES, CorpusRecord
 from nmt.corpus.store import RaggedWriter
+from nmt.corpus.workers import encode_chunks
 from nmt.errors import DataError
 from nmt.files import atomic_folder, write_json
-from nmt.text.clean import ESCAPES
 from nmt.text.segmenter import Segmenter
 
 MAX_LINE_BYTES = 1_000_000
 LINES_AT_ONCE = 1024
 
-Row = tuple[str, ...]  # a line of monolingual text, or a source and its target
-
 
 def encode_corpus(
-    rows: Iterable[Row], segmenters: list[Segmenter], folder: Path, config: EncodeConfig
+    rows: Iterable[Row],
+    segmenters: list[Segmenter],
+    folder: Path,
+    config: EncodeConfig,
+    workers: int = 1,
 ) -> CorpusRecord:
     """Encode lines, dropping what training cannot use with the reason on file.
 
     Args:
         rows: As many texts each as there are segmenters: (source,) or (source, target).
         folder: Appears only when complete; one that exists is replaced.
+        workers: Processes that segment; the corpus is the same for any number.
 
     Raises:
-        DataError: A line is absurdly long, nothing is left, or the folder cannot be written.
+        DataError: A line is absurdly long, a tag is no piece, nothing is left, or the folder
+            cannot be written.
     """
-    sides = SIDES[: len(segmenters)]
+    tags = [segmenters[0].tag_ids(config.source_tag), []][: len(segmenters)]
+    encoder = ChunkEncoder(segmenters, tags, config, smallest_type(segmenters))
     with atomic_folder(folder, replace=True) as aside:
-        with Writer(aside, sides, segmenters) as writer:
-            for number, row, ids in encoded_rows(rows, segmenters):
-                writer.add(number, row, ids, drop_reason(row, ids, config))
+        with Writer(aside, encoder) as writer:
+            for chunk in encode_chunks(numbered_chunks(rows), encoder, workers):
+                writer.add(chunk)
         if not writer.lines:
             raise DataError(nothing_left(writer.dropped, folder))
-        for side, segmenter in zip(sides, segmenters, strict=True):
+        for side, segmenter in zip(writer.sides, segmenters, strict=True):
             segmenter.save(aside / f"{side}.model")
         record = writer.record()
         write_json(aside / "corpus.json", record.table())
     return record
+
+
+def smallest_type(segmenters: Sequence[Segmenter]) -> str:
+    """Choose the type that holds all ids."""
+    largest = max(segmenter.vocab_size for segmenter in segmenters)
+    return "uint16" if largest <= 2**16 else "uint32"
 
 
 def nothing_left(dropped: Counter[str], folder: Path) -> str:
@@ -58,26 +68,20 @@ def nothing_left(dropped: Counter[str], folder: Path) -> str:
     return f"no line can be used ({counts}); {folder} is not written"
 
 
-def encoded_rows(
-    rows: Iterable[Row], segmenters: list[Segmenter]
-) -> Iterator[tuple[int, Row, list[list[int]]]]:
-    """Segment rows, many at once, and number them from 1."""
-    numbered = enumerate(rows, start=1)
-    while chunk := list(islice(numbered, LINES_AT_ONCE)):
-        for number, row in chunk:
+def numbered_chunks(rows: Iterable[Row]) -> Iterator[tuple[int, list[Row]]]:
+    """Take many rows at once, with the number of the first, counted from 1."""
+    stream, done = iter(rows), 0
+    while chunk := list(islice(stream, LINES_AT_ONCE)):
+        for number, row in enumerate(chunk, start=done + 1):
             refuse_absurd(number, row)
-        columns = [
-            segmenter.encode_lines([row[side] for _, row in chunk])
-            for side, segmenter in enumerate(segmenters)
-        ]
-        for (number, row), *ids in zip(chunk, *columns, strict=True):
-            yield number, row, ids
+        yield done + 1, chunk
+        done += len(chunk)
 
 
 def refuse_absurd(number: int, row: Row) -> None:
     """Stop at a line that shows the file to be something else than sentences."""
     for side, line in zip(SIDES, row, strict=False):
-        size = len(line.encode("utf-8"))
+        size = len(line.encode("utf-8")) if 4 * len(line) >= MAX_LINE_BYTES else 0
         if size >= MAX_LINE_BYTES:
             raise DataError(
                 f"line {number} of the {side} is {size:,} bytes long; a line is a sentence, of "
@@ -85,26 +89,17 @@ def refuse_absurd(number: int, row: Row) -> None:
             )
 
 
-def drop_reason(row: Row, ids: list[list[int]], config: EncodeConfig) -> str | None:
-    """Say why training cannot use a line, if it cannot."""
-    if not all(line.strip() for line in row) or not all(ids):
-        return "empty"
-    if max(map(len, ids)) > config.max_pieces:
-        return "too long"
-    return None
-
-
 class Writer:
     """Write kept lines to the folder's files, dropped ones to `dropped.tsv`, spelt as in clean."""
 
-    def __init__(self, folder: Path, sides: tuple[str, ...], segmenters: list[Segmenter]) -> None:
+    def __init__(self, folder: Path, encoder: ChunkEncoder) -> None:
         self.lines = 0
         self.dropped: Counter[str] = Counter()
+        self.sides = SIDES[: len(encoder.segmenters)]
         self._folder = folder
+        self._encoder = encoder
         self._pieces: Counter[str] = Counter()
-        self._segmenters = dict(zip(sides, segmenters, strict=True))
-        largest = max(segmenter.vocab_size for segmenter in segmenters)
-        self._dtype = "uint16" if largest <= 2**16 else "uint32"
+        self._longest = dict.fromkeys(self.sides, 0)
         self._hash = hashlib.sha256()
         self._stack = ExitStack()
 
@@ -113,42 +108,44 @@ class Writer:
         self._reasons: TextIO = enter((self._folder / "dropped.tsv").open("w", encoding="utf-8"))
         self._files = {
             side: (
-                enter(RaggedWriter(self._folder, f"{side}.ids", self._dtype)),
+                enter(RaggedWriter(self._folder, f"{side}.ids", self._encoder.dtype)),
                 enter(RaggedWriter(self._folder, f"{side}.text", "uint8")),
             )
-            for side in self._segmenters
+            for side in self.sides
         }
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def add(self, number: int, row: Row, ids: list[list[int]], reason: str | None) -> None:
-        """Write one line where it belongs."""
-        if reason:
-            self.dropped[reason] += 1
-            texts = (text.translate(ESCAPES) for text in row)
-            self._reasons.write("\t".join([str(number), reason, *texts]) + "\n")
-            return
-        self.lines += 1
-        for side, line, sequence in zip(self._files, row, ids, strict=True):
+    def add(self, chunk: Chunk) -> None:
+        """Write lines where they belong."""
+        self.dropped.update(chunk.dropped)
+        self._reasons.write(chunk.reasons)
+        self.lines += chunk.lines
+        self._hash.update(chunk.hashed)
+        for side, column in zip(self.sides, chunk.columns, strict=True):
             id_file, text_file = self._files[side]
-            values, text = np.array(sequence, id_file.dtype), np.frombuffer(line.encode(), "uint8")
-            id_file.append(values)
-            text_file.append(text)
-            self._pieces[side] += len(sequence)
-            self._hash.update(values.tobytes() + b"\n" + text.tobytes() + b"\n")
+            id_file.extend(column.ids, column.id_lengths)
+            text_file.extend(column.text, column.text_lengths)
+            self._pieces[side] += len(column.ids)
+            longest = int(column.id_lengths.max(initial=0))
+            self._longest[side] = max(self._longest[side], longest)
 
     def record(self) -> CorpusRecord:
         """Describe what was written."""
+        models = dict(zip(self.sides, self._encoder.segmenters, strict=True))
+        tags = self._encoder.config.source_tag
         return CorpusRecord(
             format=FORMAT,
-            sides=list(self._segmenters),
+            sides=list(self.sides),
             lines=self.lines,
             dropped=dict(self.dropped),
             pieces=dict(self._pieces),
-            vocab_sizes={side: model.vocab_size for side, model in self._segmenters.items()},
-            dtype=self._dtype,
-            segmenters={side: model.sha256 for side, model in self._segmenters.items()},
+            vocab_sizes={side: model.vocab_size for side, model in models.items()},
+            dtype=self._encoder.dtype,
+            segmenters={side: model.sha256 for side, model in models.items()},
             content=self._hash.hexdigest(),
+            longest=self._longest,
+            tags={SIDES[0]: list(tags)} if tags else {},
         )

@@ -5,14 +5,15 @@ A folder with, for each side, `SIDE.ids` and `SIDE.text` (see `store`), the segm
 """
 
 import itertools
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from nmt.corpus.store import Array, Ragged
 from nmt.errors import DataError
 from nmt.files import read_json, sha256
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, FORMAT)  # format 1 has no tags and does not say what is longest
 SIDES = ("source", "target")
 
 
@@ -29,6 +30,8 @@ class CorpusRecord:
         dtype: Type of the ids on disk.
         segmenters: Hash of each side's segmenter.
         content: Hash of all ids and texts.
+        longest: Pieces of the longest line of each side, tags included.
+        tags: Pieces before each line's own, by side; the text does not hold them.
     """
 
     format: int
@@ -40,6 +43,8 @@ class CorpusRecord:
     dtype: str
     segmenters: dict[str, str]
     content: str
+    longest: dict[str, int] = field(default_factory=dict)
+    tags: dict[str, list[str]] = field(default_factory=dict)
 
     def table(self) -> dict[str, object]:
         """Turn into what is written as JSON."""
@@ -67,6 +72,23 @@ class EncodedCorpus:
     def lengths(self, side: str) -> Array:
         """Give the number of pieces in every line of a side, end of sentence not counted."""
         return self.ids[side].lengths()
+
+    def lengths_of(self, side: str, numbers: Array) -> Array:
+        """Give the number of pieces in some lines of a side, end of sentence not counted."""
+        return self.ids[side].lengths_of(numbers)
+
+    def longest(self, side: str) -> int:
+        """Give the most pieces of a line of a side."""
+        known = self.record.longest.get(side)
+        return self.ids[side].longest() if known is None else known
+
+    def sequence(self, side: str, number: int) -> Array:
+        """Give the ids of a line, end of sentence not among them."""
+        return self.ids[side][number]
+
+    def num_tags(self, side: str, number: int) -> int:
+        """Count the tags that stand before a line's own pieces."""
+        return len(self.record.tags.get(side, ()))
 
     def line(self, side: str, number: int) -> str:
         """Give the raw text of a line, as it was before segmentation."""
@@ -104,8 +126,10 @@ def read_record(folder: Path) -> CorpusRecord:
     if not path.is_file():
         raise DataError(f"{folder} holds no encoded corpus (no corpus.json); make it: nmt encode")
     table = read_json(path)
-    if not isinstance(table, dict) or table.get("format") != FORMAT:
-        raise DataError(f"{path}: this version reads format {FORMAT}; encode the corpus again")
+    if not isinstance(table, dict) or table.get("format") not in READABLE:
+        raise DataError(
+            f"{path}: this version reads formats {READABLE[0]} to {FORMAT}; encode the corpus again"
+        )
     try:
         return CorpusRecord(**table)
     except TypeError as error:

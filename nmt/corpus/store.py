@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nmt.errors import DataError
 
 Array = NDArray[Any]
+AT_ONCE = 2**16
 
 
 class RaggedWriter:
@@ -31,6 +32,13 @@ class RaggedWriter:
         self._values.write(values.astype(self.dtype, copy=False).tobytes())
         self._end += len(values)
         self._offsets.write(np.int64(self._end).tobytes())
+
+    def extend(self, values: Array, lengths: Array) -> None:
+        """Write sequences that stand end to end."""
+        self._values.write(values.astype(self.dtype, copy=False).tobytes())
+        ends = self._end + np.cumsum(lengths, dtype=np.int64)
+        self._offsets.write(ends.tobytes())
+        self._end = int(ends[-1]) if len(ends) else self._end
 
     def __enter__(self) -> Self:
         return self
@@ -62,6 +70,21 @@ class Ragged:
     def lengths(self) -> Array:
         """Give the length of every sequence."""
         return np.diff(self.offsets)
+
+    def lengths_of(self, numbers: Array) -> Array:
+        """Give the length of some sequences, as 32-bit integers."""
+        lengths = np.empty(len(numbers), np.int32)
+        for at in range(0, len(numbers), AT_ONCE):
+            some = numbers[at : at + AT_ONCE]
+            lengths[at : at + AT_ONCE] = self.offsets[some + 1] - self.offsets[some]
+        return lengths
+
+    def longest(self) -> int:
+        """Give the greatest length, looking at some at a time."""
+        parts = range(0, len(self), AT_ONCE)
+        return max(
+            (int(np.diff(self.offsets[at : at + AT_ONCE + 1]).max()) for at in parts), default=0
+        )
 
 
 def map_file(path: Path, dtype: str) -> Array:

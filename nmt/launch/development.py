@@ -45,8 +45,8 @@ def dev_batches(
     """Encode the development set for measuring its loss; none of its lines is dropped."""
     room = experiment.model.max_length - 1
     sides = [
-        encoded(segmenter, [pair[side] for pair in pairs], room)
-        for side, segmenter in enumerate((segmenters.source, segmenters.target))
+        encoded(segmenter, [pair[side] for pair in pairs], tags, room)
+        for side, (segmenter, tags) in enumerate(tagged(segmenters, experiment))
     ]
     lengths = [torch.tensor([len(ids) + 1 for ids in side]).numpy() for side in sides]
     longest = max((int(side.max()) for side in lengths if len(side)), default=1)
@@ -59,8 +59,17 @@ def dev_batches(
     ]
 
 
-def encoded(segmenter: Segmenter, lines: list[str], room: int) -> list[Array]:
-    """Encode lines, each as far as the model can read."""
+def tagged(
+    segmenters: Segmenters, experiment: Experiment
+) -> tuple[tuple[Segmenter, list[int]], tuple[Segmenter, list[int]]]:
+    """Give the segmenter of each side with the tags that it puts before a line."""
+    tags = segmenters.source.tag_ids(experiment.search.source_tag)
+    return (segmenters.source, tags), (segmenters.target, [])
+
+
+def encoded(segmenter: Segmenter, lines: list[str], tags: list[int], room: int) -> list[Array]:
+    """Encode lines behind their tags, each as far as the model can read."""
     return [
-        torch.tensor(ids[:room], dtype=torch.long).numpy() for ids in segmenter.encode_lines(lines)
+        torch.tensor(((tags if ids else []) + ids)[:room], dtype=torch.long).numpy()
+        for ids in segmenter.encode_lines(lines)
     ]

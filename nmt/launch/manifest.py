@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 import nmt
-from nmt.corpus.encoded import EncodedCorpus
+from nmt.corpus.corpora import Corpora
 from nmt.errors import CheckpointError, DataError
 from nmt.experiment import Experiment
 from nmt.files import refuse_foreign, sha256
@@ -20,7 +20,9 @@ from nmt.training.run import Run
 def make_manifest(experiment: Experiment, parent: Path | None) -> dict[str, Any]:
     """Describe what a run is made from: settings as asked for, inputs by hash, versions."""
     data, threads = experiment.data, experiment.compute.threads or torch.get_num_threads()
-    inputs = {"train": EncodedCorpus(data.train).record.content}
+    contents = Corpora(data.train).contents
+    names = ["train"] if len(contents) == 1 else [f"train[{n}]" for n in range(len(contents))]
+    inputs = dict(zip(names, contents, strict=True))
     for name in ("dev_source", "dev_target"):
         path = getattr(data, name)
         if path:

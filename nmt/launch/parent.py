@@ -5,6 +5,7 @@ from pathlib import Path
 
 from nmt.attention.additions import with_additions
 from nmt.attention.config import ROLES, AttentionSections
+from nmt.corpus.corpora import Corpora
 from nmt.corpus.encoded import EncodedCorpus
 from nmt.errors import CheckpointError, ConfigError
 from nmt.experiment import Experiment, read_experiment
@@ -24,7 +25,7 @@ def with_parent(experiment: Experiment, parent: Path | None) -> Experiment:
     """
     if parent is None:
         return experiment
-    refuse_other_segmenters(parent, EncodedCorpus(experiment.data.train))
+    refuse_other_segmenters(parent, Corpora(experiment.data.train).first)
     given = read_experiment(load_table(resolve(parent) / "config.toml"))
     refuse_other_shape(experiment.model, given.model)
     return dataclasses.replace(

@@ -69,7 +69,8 @@ def begin(
     run: Run, experiment: Experiment, manifest: dict[str, Any], ranks: Ranks
 ) -> dict[str, Any]:
     """Begin a run, among the processes that train it."""
-    refuse_overlap(EncodedCorpus(experiment.data.train), experiment.data)
+    for folder in experiment.data.train:
+        refuse_overlap(EncodedCorpus(folder), experiment.data)
     bench = Workbench.prepare(experiment, ranks)
     if manifest["parent"]:
         bench.take_weights(Path(manifest["parent"]))
@@ -127,7 +128,7 @@ def go_on(run: Run, ranks: Ranks) -> dict[str, Any]:
 def refuse_unready(experiment: Experiment) -> None:
     """Refuse, before anything runs, settings that would fail late."""
     data, training = experiment.data, experiment.training
-    if not data.train:
+    if not any(data.train):
         raise ConfigError("data.train is not set: name an encoded corpus (--train FOLDER)")
     if bool(data.dev_source) != bool(data.dev_target):
         raise ConfigError("data.dev_source and data.dev_target go together; one is not set")

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from nmt.corpus.batches import Batch, BatchStream
-from nmt.corpus.encoded import EncodedCorpus
+from nmt.corpus.corpora import Corpora
+from nmt.corpus.order import Mixed
+from nmt.corpus.sampling import sampling_of
 from nmt.errors import ConfigError
 from nmt.experiment import Experiment
 from nmt.launch.development import boundaries, dev_batches, read_dev, segmenters_of
@@ -60,20 +62,18 @@ class Workbench:
     stream: BatchStream
     dev_batches: list[Batch]
     validator: Validator | None
-    corpus: EncodedCorpus
+    corpus: Corpora
 
     @classmethod
     def prepare(cls, experiment: Experiment, ranks: Ranks = Ranks()) -> "Workbench":  # noqa: B008
         """Load data and build the model."""
-        corpus = EncodedCorpus(experiment.data.train)
-        segmenters = segmenters_of(corpus)
+        corpus = Corpora(experiment.data.train)
+        segmenters = segmenters_of(corpus.first)
         translating = prepare(experiment.compute, training=False)
         compute = prepare(experiment.compute, training=True)
-        ends = boundaries(segmenters)
         refuse_overlong(corpus, experiment)
-        data = experiment.data
-        stream = BatchStream(corpus, data.batch_tokens, experiment.compute.seed, ends)
-        stream.plan(0)
+        refuse_unknown_tags(corpus, segmenters, experiment)
+        stream = make_stream(corpus, segmenters, experiment)
         model = make_model(experiment, segmenters).to(compute.device)
         set_recompute(model, experiment.training.recompute)
         updater = Updater.make(model, experiment.training, compute, ranks)
@@ -121,7 +121,7 @@ class Workbench:
             validate=self.score if self.validator else None,
             segmenters=self.segmenters,
             settings=to_table(experiment),
-            corpus=self.corpus.record.content,
+            corpus=self.corpus.content,
             seconds=parse_budget(experiment.training.budget),
             batches=experiment.training.accumulate * started_by,
         )
@@ -168,13 +168,40 @@ def make_model(experiment: Experiment, segmenters: Segmenters) -> EncoderDecoder
     return model_for(experiment.model, experiment.attention, segmenters)
 
 
-def refuse_overlong(corpus: EncodedCorpus, experiment: Experiment) -> None:
+def make_stream(corpus: Corpora, segmenters: Segmenters, experiment: Experiment) -> BatchStream:
+    """Make the batches to learn from: mixed, and cut anew, as the settings say."""
+    data, seed, room = experiment.data, experiment.compute.seed, experiment.model.max_length - 1
+    sides = {"source": segmenters.source, "target": segmenters.target}
+    return BatchStream(
+        corpus,
+        data.batch_tokens,
+        seed,
+        boundaries(segmenters),
+        Mixed(corpus.sizes, data.mixtures, seed) if data.mixtures else None,
+        sampling_of(corpus, sides, data, seed, room),
+    )
+
+
+def refuse_overlong(corpus: Corpora, experiment: Experiment) -> None:
     """Refuse pairs that the model has no positions for."""
-    longest = max(int(corpus.lengths(side).max()) for side in corpus.record.sides) + 1
-    if longest > experiment.model.max_length:
-        raise ConfigError(
-            f"the longest line of {corpus.folder} has {longest} tokens, but model.max_length is "
-            f"{experiment.model.max_length}; raise it, or encode with a lower encode.max_pieces"
+    for part in corpus.parts:
+        longest = max(part.longest(side) for side in part.record.sides) + 1
+        if longest > experiment.model.max_length:
+            raise ConfigError(
+                f"the longest line of {part.folder} has {longest} tokens, but model.max_length is "
+                f"{experiment.model.max_length}; raise it, or encode with a lower encode.max_pieces"
+            )
+
+
+def refuse_unknown_tags(corpus: Corpora, segmenters: Segmenters, experiment: Experiment) -> None:
+    """Refuse tags that no source can have, and tell of those that translation would go without."""
+    segmenters.source.tag_ids(experiment.search.source_tag)
+    tags = [part.record.tags.get("source", []) for part in corpus.parts]
+    if all(tags) and not experiment.search.source_tag:
+        log.warning(
+            "every source to train on begins with a tag, such as %s, but search.source_tag is not "
+            "set: the development set and nmt translate have none",
+            " ".join(tags[0]),
         )
 
 

@@ -68,7 +68,7 @@ def make_plan(question: Question) -> Report:
         "memory": memory_report(held, peak, memory),
         "worst_batch": dataclasses.asdict(peak.shape),
         "data": (data := data_report(bench, stream, experiment.training.accumulate)),
-        "dropped": dict(bench.corpus.record.dropped),
+        "dropped": dict(bench.corpus.dropped),
         "time": time_report(bench, stream, experiment, question.updates, data),
     }
 

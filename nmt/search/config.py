@@ -21,6 +21,10 @@ class SearchConfig:
     limit_ratio: float = setting(2.0, "Most target pieces for each source piece.")
     limit_extra: int = setting(10, "Target pieces allowed beyond that.")
     batch_tokens: int = setting(4096, "Source tokens translated at once, padding included.")
+    source_tag: tuple[str, ...] = setting(
+        (),
+        "Piece put before every source, such as <2es>, as in training; may be given repeatedly.",
+    )
 
     def __post_init__(self) -> None:
         if self.beam < 1:

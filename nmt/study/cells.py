@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt.corpus.encoded import EncodedCorpus
+from nmt.corpus.corpora import Corpora
 from nmt.errors import CheckpointError, ConfigError
 from nmt.experiment import Experiment, read_experiment
 from nmt.files import read_json, write_json
@@ -137,7 +137,7 @@ def refuse_unbuildable(cells: list[Cell]) -> None:
     """
     for name, cell in {cell.entry.name: cell for cell in cells}.items():
         refuse_unready(cell.experiment)
-        segmenters = segmenters_of(EncodedCorpus(cell.experiment.data.train))
+        segmenters = segmenters_of(Corpora(cell.experiment.data.train).first)
         try:
             make_model(cell.experiment, segmenters)
         except ConfigError as error:

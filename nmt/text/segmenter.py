@@ -1,6 +1,9 @@
 """Subword segmentation by a SentencePiece model: lines to pieces or ids, and back."""
 
+import functools
 import hashlib
+import math
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import sentencepiece
 from nmt.errors import DataError
 from nmt.files import atomic_write
 
+ALL_CORES = -1
 ABSENT = -1  # how SentencePiece says that a model lacks a special piece
 LOG_ERRORS_ONLY = 2
 
@@ -75,10 +79,63 @@ class Segmenter:
         ids: list[int] = self._processor.encode(line, return_type=int)
         return ids
 
-    def encode_lines(self, lines: Iterable[str]) -> list[list[int]]:
-        """Turn lines into ids on all cores; the same as `encode` of each."""
-        ids: list[list[int]] = self._processor.encode(list(lines), return_type=int)
+    def encode_lines(self, lines: Iterable[str], threads: int = ALL_CORES) -> list[list[int]]:
+        """Turn lines into ids, by default on all cores; the same as `encode` of each."""
+        ids: list[list[int]] = self._processor.encode(
+            list(lines), return_type=int, num_threads=threads
+        )
         return ids
+
+    def tag_ids(self, tags: Iterable[str]) -> list[int]:
+        """Find the ids of tags.
+
+        Raises:
+            DataError: One is no piece, or a special one.
+        """
+        return [self._tag_id(tag) for tag in tags]
+
+    def _tag_id(self, tag: str) -> int:
+        found = self.id_of(tag)
+        special = found is not None and (
+            self._processor.is_control(found) or self._processor.is_byte(found)
+        )
+        if found is None or special:
+            state = "a special piece" if special else "no piece"
+            raise DataError(
+                f"the tag {tag!r} is {state} of {self.path}; learn a segmenter that has it: "
+                f"nmt segment learn --user-symbols {shlex.quote(tag or '<tag>')}"
+            )
+        return found
+
+    @functools.cached_property
+    def kind(self) -> str:
+        """Tell by which algorithm pieces are chosen: "unigram", or "bpe" for any other."""
+        try:
+            self._processor.nbest_encode("a", nbest_size=1, return_type=int)
+        except RuntimeError:
+            return "bpe"
+        return "unigram"
+
+    @functools.cached_property
+    def texts(self) -> list[str]:
+        """List all pieces by id."""
+        return [self._processor.id_to_piece(id_) for id_ in range(self.vocab_size)]
+
+    def score(self, id_: int) -> float:
+        """Give the rank of a piece, as the model has it: higher is better."""
+        score: float = self._processor.get_score(id_)
+        return score
+
+    def is_plain(self, id_: int) -> bool:
+        """Tell whether a piece was learnt from text: no byte, no special piece, no user symbol."""
+        model = self._processor
+        special = model.is_control(id_) or model.is_unknown(id_) or model.is_byte(id_)
+        # The score of a user symbol is 0; that of the first merge of BPE is -0.
+        symbol = math.copysign(1, self.score(id_)) > 0
+        return not (special or symbol or model.is_unused(id_))
+
+    def __reduce__(self) -> tuple[type["Segmenter"], tuple[bytes, Path]]:
+        return Segmenter, (self._model, self.path)
 
     def pieces(self, line: str) -> list[str]:
         """Cut a line into pieces, none of which holds a space."""

@@ -108,7 +108,7 @@ def test_a_text_that_cannot_be_read(
         (f"{TRAIN} --set training.warmup=soon", "training.warmup must be an integer, not 'soon'"),
         (f"{TRAIN} --set training.beta1=high", "training.beta1 must be a number, not 'high'"),
         (f"{TRAIN} --set score.lowercase=1", "score.lowercase must be true or false, not 1"),
-        (f"{TRAIN} --set data.train=3", "data.train must be a string, not 3 (an integer)"),
+        (f"{TRAIN} --set data.train=3", "data.train must be a list of strings, not 3 (an integer)"),
         (f"{TRAIN} --set model.norm=middle", "model.norm must be one of pre, post, not 'middle'"),
         (f"{TRAIN} --set training.learning_rate=nan", "learning_rate must be above 0, not nan"),
         (f"{TRAIN} --preset transformer-smal", "no preset 'transformer-smal'; did you mean 'trans"),
@@ -265,7 +265,7 @@ def test_a_model_that_is_damaged(
     [
         ("corpus.json", Path.unlink, "corpus holds no encoded corpus (no corpus.json)"),
         ("corpus.json", cut, "corpus/corpus.json is not JSON"),
-        ("corpus.json", rewrite('"format": 1', '"format": 9'), "this version reads format 1; enc"),
+        ("corpus.json", rewrite('"format": 2', '"format": 9'), "this version reads formats 1 to 2"),
         ("corpus.json", rewrite('"lines"', '"rows"'), "corpus/corpus.json is damaged"),
         ("corpus.json", rewrite('"lines": 120', '"lines": 121'), "source is incomplete; encode"),
         ("source.ids.bin", cut, "corpus/source.ids.bin does not fit its offsets; encode the corp"),

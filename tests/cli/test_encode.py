@@ -1,11 +1,12 @@
 """`nmt encode` end to end."""
 
 import gzip
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from nmt.corpus.encoded import EncodedCorpus
 from nmt.text.segmenter import Segmenter
 
 Command = Callable[..., Any]
+linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc")
 
 TWO = ("encode", "a.src", "a.tgt", "--model", "joint.model", "--output", "a.encoded")
 PAIRS = [
@@ -88,6 +90,55 @@ def test_all_forms_of_the_same_pairs_are_the_same_corpus(
     ):
         assert nmt("encode", *arguments, *options, stdin=stdin).status == 0
         assert contents(Path("b")) == expected
+
+
+def test_any_number_of_workers_writes_the_same_bytes(
+    nmt: Command, monkeypatch: pytest.MonkeyPatch, contents: Callable[[Path], dict[str, Any]]
+) -> None:
+    monkeypatch.setattr("nmt.corpus.encode.LINES_AT_ONCE", 3)
+    assert nmt(*TWO, "--max-pieces", "20").status == 0
+    expected = contents(Path("a.encoded"))
+    for workers in ("2", "3"):
+        assert nmt(*TWO, "--max-pieces", "20", "--workers", workers).status == 0
+        assert contents(Path("a.encoded")) == expected
+    Path("a.src").write_text("x" * 1_000_000 + "\n" + "a\n" * 6)
+    finished = nmt(*TWO, "--workers", "2")
+    assert finished.status == 1
+    assert finished.err.startswith("nmt: line 1 of the source is 1,000,000 bytes long;")
+    assert contents(Path("a.encoded")) == expected
+
+
+def test_a_tag_stands_before_every_source_and_is_no_text(nmt: Command) -> None:
+    symbols = ("--user-symbols", "<2x>", "--user-symbols", "<bt>", "--vocab-size", "60")
+    learn = ("segment", "learn", "train.src", "train.tgt", *symbols, "--no-byte-fallback")
+    assert nmt(*learn, "--output", "joint.model").status == 0
+    assert nmt(*TWO, "--max-pieces", "20").status == 0
+    plain = EncodedCorpus("a.encoded")
+    before = [plain.ids["source"][number].tolist() for number in range(len(plain))]
+    tags = ("--source-tag", "<2x>", "--source-tag", "<bt>")
+    assert nmt(*TWO, "--max-pieces", "22", *tags).status == 0
+    tagged = EncodedCorpus("a.encoded")
+    assert tagged.record.tags == {"source": ["<2x>", "<bt>"]}
+    model = Segmenter.load("joint.model")
+    for number, ids in enumerate(before):
+        assert tagged.ids["source"][number].tolist() == [*model.tag_ids(["<2x>", "<bt>"]), *ids]
+        assert tagged.ids["target"][number].tolist() == plain.ids["target"][number].tolist()
+        assert tagged.line("source", number) == plain.line("source", number)
+
+
+@pytest.mark.parametrize(
+    ("tag", "state"), [("<2x>", "no piece"), ("</s>", "a special piece"), ("", "no piece")]
+)
+def test_a_tag_that_the_segmenter_lacks_is_refused(nmt: Command, tag: str, state: str) -> None:
+    finished = nmt(*TWO, "--source-tag", tag)
+    shown = f"'{tag or '<tag>'}'"
+    assert finished == (
+        1,
+        "",
+        f"nmt: the tag {tag!r} is {state} of joint.model; learn a segmenter that has it: "
+        f"nmt segment learn --user-symbols {shown}\n",
+    )
+    assert not Path("a.encoded").exists()
 
 
 def test_one_text_alone_is_a_monolingual_corpus(nmt: Command) -> None:
@@ -171,6 +222,76 @@ def test_an_interruption_leaves_nothing(nmt: Command) -> None:
         out, err = process.communicate()
     assert (process.returncode, out, err.strip()) == (130, "", "nmt: interrupted")
     assert sorted(Path().iterdir()) == before
+
+
+@pytest.fixture
+def working(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a command with two workers that has more to read, and wait until both are there."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    command = [sys.executable, "-m", "nmt", "encode", "-", *TWO[3:], "--workers", "2"]
+    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as process:
+        assert process.stdin is not None
+        while len(workers_of(process)) < 2:
+            assert process.poll() is None
+            process.stdin.write(b"ab de\n" * 2000)
+            time.sleep(0.1)
+        yield process
+        process.kill()
+
+
+def workers_of(process: Any) -> list[int]:
+    """List the workers that a command has started."""
+    text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return [
+        int(pid)
+        for pid in text.split()
+        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+
+
+def is_there(pid: int) -> bool:
+    """Tell whether a process runs."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
+def gone(workers: list[int]) -> bool:
+    """Tell whether processes end, now or soon."""
+    deadline = time.monotonic() + 60
+    while any(map(is_there, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not any(map(is_there, workers))
+
+
+@linux
+def test_an_interruption_ends_the_workers(working: Any) -> None:
+    workers = workers_of(working)
+    for each in (*workers, working.pid):  # as Ctrl-C at a terminal does
+        os.kill(each, signal.SIGINT)
+    _, err = working.communicate(timeout=60)
+    assert (working.returncode, err.strip()) == (130, b"nmt: interrupted")
+    assert not Path("a.encoded").exists()
+    assert gone(workers)
+
+
+@linux
+def test_workers_do_not_outlive_their_command(working: Any) -> None:
+    workers = workers_of(working)
+    working.kill()
+    assert gone(workers)
+
+
+@linux
+def test_a_worker_that_is_killed_is_told_of(working: Any) -> None:
+    for worker in workers_of(working):
+        os.kill(worker, signal.SIGKILL)
+    _, err = working.communicate(b"ab de\n" * 9000, timeout=60)
+    message = "a worker of nmt encode was killed, perhaps for want of memory; use fewer --workers"
+    assert (working.returncode, err.decode().strip()) == (1, f"nmt: {message}")
+    assert not Path("a.encoded").exists()
 
 
 def test_usage_is_told(nmt: Command) -> None:

@@ -19,8 +19,9 @@ from nmt.corpus.batches import (
     pad,
     plan_batches,
 )
-from nmt.corpus.config import DataConfig
+from nmt.corpus.config import DataConfig, StageConfig
 from nmt.corpus.encoded import EncodedCorpus
+from nmt.corpus.order import InTurn, Mixed
 from nmt.errors import ConfigError
 
 Encoded = Callable[..., EncodedCorpus]
@@ -117,6 +118,18 @@ def stream(corpus: EncodedCorpus, seed: int = 1, budget: int = BUDGET) -> BatchS
     return BatchStream(corpus, budget, seed, ENDS)
 
 
+def windowed(corpus: EncodedCorpus) -> BatchStream:
+    """Give a stream whose windows are much smaller than the corpus."""
+    return BatchStream(corpus, BUDGET, 1, ENDS, InTurn(len(corpus), 1, window=16))
+
+
+def mixed(corpus: EncodedCorpus) -> BatchStream:
+    """Give a stream that draws the same corpus as two of other sizes."""
+    stages = (StageConfig(pairs=50, weights=(1.0, 3.0)), StageConfig(weights=(3.0, 1.0)))
+    order = Mixed([10, len(corpus) - 10], stages, 1, window=16)
+    return BatchStream(corpus, BUDGET, 1, ENDS, order)
+
+
 def rows(batch: Batch) -> list[tuple[list[int], list[int]]]:
     """Take padding off."""
     return [
@@ -191,6 +204,44 @@ def test_positions_count_batches_and_epochs(corpus: EncodedCorpus) -> None:
     expected = [Position(epoch, batch) for epoch, size in enumerate(sizes) for batch in range(size)]
     found = [position for _, position in take(batches, sum(sizes) - 1, Position())]
     assert found == expected[1:]
+
+
+def test_batches_of_a_small_corpus_are_those_of_all_versions(corpus: EncodedCorpus) -> None:
+    source, target = corpus.lengths("source") + 1, corpus.lengths("target") + 1
+    for epoch in range(3):
+        random = np.random.default_rng((1, epoch))
+        order = random.permutation(len(corpus))
+        batches = plan_batches(source, target, BUDGET, order)
+        expected = [batches[index].tolist() for index in random.permutation(len(batches))]
+        assert [batch.tolist() for batch in stream(corpus).plan(epoch)] == expected
+
+
+def test_windows_together_hold_every_pair_once(corpus: EncodedCorpus) -> None:
+    batches = windowed(corpus)
+    for epoch in range(2):
+        plans = [batches.plan(epoch, window) for window in range(3)]
+        numbers = [number for plan in plans for batch in plan for number in batch.tolist()]
+        assert sorted(numbers) == list(range(len(corpus)))
+
+
+@pytest.mark.parametrize("make", [windowed, mixed])
+def test_a_stream_in_windows_goes_on_from_every_position(
+    corpus: EncodedCorpus, make: Callable[[EncodedCorpus], BatchStream]
+) -> None:
+    whole = take(make(corpus), 40, Position())
+    assert {position.window for _, position in whole} >= {0, 1, 2}
+    assert whole[-1][1].epoch > 0
+    for done, (_, position) in enumerate(whole[:-1], start=1):
+        assert take(make(corpus), 40 - done, position) == whole[done:]
+
+
+def test_a_pair_that_no_batch_holds_is_refused_before_anything_is_read(
+    corpus: EncodedCorpus,
+) -> None:
+    longest = max(corpus.longest("source"), corpus.longest("target")) + 1
+    stream(corpus, budget=longest)
+    with pytest.raises(ConfigError, match=f"but the longest pair has {longest} tokens; raise it"):
+        stream(corpus, budget=longest - 1)
 
 
 def test_a_budget_below_one_token_is_refused() -> None:

@@ -166,7 +166,7 @@ class Large(Segmenter):
         super().__init__(small.path.read_bytes(), small.path)
         self.vocab_size = vocab_size
 
-    def encode_lines(self, lines: object) -> list[list[int]]:
+    def encode_lines(self, lines: object, threads: int = 1) -> list[list[int]]:
         return [[self.vocab_size - 1] * len(line) for line in lines]
 
 

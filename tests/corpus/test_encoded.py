@@ -46,12 +46,12 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "corpus.json is not JSON: ",
     ),
     "another format": (
-        lambda folder: edit(folder, format=2),
-        "corpus.json: this version reads format 1; encode the corpus again",
+        lambda folder: edit(folder, format=3),
+        "corpus.json: this version reads formats 1 to 2; encode the corpus again",
     ),
     "a record of another kind": (
         lambda folder: (folder / "corpus.json").write_text("[]"),
-        "corpus.json: this version reads format 1; encode the corpus again",
+        "corpus.json: this version reads formats 1 to 2; encode the corpus again",
     ),
     "an entry less": (
         lambda folder: edit(folder, content=None),
@@ -108,6 +108,16 @@ def test_a_damaged_corpus_is_refused_with_what_is_wrong(folder: Path, damage: st
         EncodedCorpus(folder)
     assert str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_corpus_of_the_format_before_is_read_alike(folder: Path) -> None:
+    new = EncodedCorpus(folder)
+    expected = [new.longest(side) for side in ("source", "target")]
+    edit(folder, format=1, longest=None, tags=None)
+    old = EncodedCorpus(folder)
+    assert [old.longest(side) for side in ("source", "target")] == expected
+    assert expected == [int(old.lengths(side).max()) for side in ("source", "target")]
+    assert old.num_tags("source", 0) == 0
 
 
 def test_the_segmenter_must_be_the_one_that_made_the_ids(

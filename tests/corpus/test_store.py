@@ -34,6 +34,23 @@ def test_sequences_come_back_as_they_were(dtype: str, data: st.DataObject) -> No
         assert all(ragged[number].dtype == dtype for number in range(len(ragged)))
 
 
+def test_many_at_once_are_written_as_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.corpus.store.AT_ONCE", 2)
+    parts: list[list[list[int]]] = [[[1, 2], [], [3]], [], [[4], [5, 6, 7]]]
+    write(tmp_path, "uint16", [each for part in parts for each in part])
+    one_by_one = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
+    with RaggedWriter(tmp_path, "x", "uint16") as writer:
+        for part in parts:
+            flat = np.array([value for each in part for value in each], np.uint16)
+            writer.extend(flat, np.array([len(each) for each in part], np.int64))
+    assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == one_by_one
+    ragged = Ragged(tmp_path, "x", "uint16")
+    assert ragged.longest() == 3
+    assert ragged.lengths_of(np.array([4, 0, 0, 1, 2])).tolist() == [3, 2, 2, 0, 1]
+
+
 def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:
     write(tmp_path, "uint16", [[1, 2], [3]])
     ragged = Ragged(tmp_path, "x", "uint16")

@@ -32,8 +32,14 @@ class Lines:
     def __len__(self) -> int:
         return len(self.ids["source"])
 
-    def lengths(self, side: str) -> np.ndarray:
-        return np.array([len(each) for each in self.ids[side]])
+    def lengths_of(self, side: str, numbers: np.ndarray) -> np.ndarray:
+        return np.array([len(self.ids[side][number]) for number in numbers])
+
+    def longest(self, side: str) -> int:
+        return max(len(each) for each in self.ids[side])
+
+    def sequence(self, side: str, number: int) -> np.ndarray:
+        return self.ids[side][number]
 
 
 class Exact(Probes):
