@@ -69,8 +69,8 @@ def begin(
     run: Run, experiment: Experiment, manifest: dict[str, Any], ranks: Ranks
 ) -> dict[str, Any]:
     """Begin a run, among the processes that train it."""
-    for folder in experiment.data.train:
-        refuse_overlap(EncodedCorpus(folder), experiment.data)
+    for corpus in experiment.data.train:
+        refuse_overlap(EncodedCorpus(corpus), experiment.data)
     bench = Workbench.prepare(experiment, ranks)
     if manifest["parent"]:
         bench.take_weights(Path(manifest["parent"]))

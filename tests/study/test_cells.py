@@ -140,7 +140,9 @@ def test_a_model_that_cannot_be_made_is_refused_before_anything_runs(
 ) -> None:
     with pytest.raises(ConfigError, match=r"^a: attention\.cross\.variant: no attention is"):
         plan_cells(make_study("a:attention.cross.variant=mult"))
-    cells = plan_cells(make_study("a:model.sentence_break=<none>"))
+    cells = plan_cells(
+        make_study("a:model.sentence_break=<none>,attention.encoder.variant=sentence-local")
+    )
     with pytest.raises(ConfigError, match=r"^a: model\.sentence_break = '<none>' is no piece of"):
         refuse_unbuildable(cells)
 
