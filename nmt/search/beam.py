@@ -123,8 +123,9 @@ def ended(
     """List what ends among the best continuations of a group, with its sentence's number."""
     width, length = group.width, live.history.size(2)  # the end counts, the start does not
     ends = (best.ids[:, :width] == end) & best.totals[:, :width].isfinite()
-    found, bonus = [], candidates.bonus() if bool(ends.any()) else None
-    for index, rank in ends.nonzero().tolist():
+    places, found = ends.nonzero().tolist(), []
+    bonus = candidates.bonus() if places else None
+    for index, rank in places:
         total, parent = float(best.totals[index, rank]), int(best.parents[index, rank])
         score = config.score(total, length)
         if bonus is not None:
