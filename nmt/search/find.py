@@ -7,7 +7,7 @@ from nmt.search.beam import beam_search
 from nmt.search.config import SearchConfig
 from nmt.search.hypothesis import Ends, Hypothesis
 from nmt.search.rules import NoRepeat, Prefix, Rule, RuledScorer
-from nmt.search.sampling import chances, sample
+from nmt.search.sampling import Dice, sample
 from nmt.search.scorer import Scorer, Source, State
 
 
@@ -49,5 +49,6 @@ def find_by_method(
     limits = wanted.limits
     if config.method == "beam":
         return beam_search(scorer, source, ends, limits, config)
-    numbers = chances(wanted.seed, wanted.lines, config.nbest, max(limits, default=0))
-    return sample(scorer, source, ends, limits, config, numbers.to(source.ids.device))
+    return sample(
+        scorer, source, ends, limits, config, Dice(wanted.seed, wanted.lines, config.nbest)
+    )

@@ -26,7 +26,7 @@ def sample(
     ends: Ends,
     limits: Sequence[int],
     config: SearchConfig,
-    chances: Tensor,
+    dice: "Dice",
 ) -> list[list[Hypothesis]]:
     """Draw `nbest` translations of each sentence, id by id.
 
@@ -34,7 +34,7 @@ def sample(
 
     Args:
         limits: For each sentence the most ids of a translation, its end included.
-        chances: (B, n, steps) numbers from [0, 1), one for each id to draw.
+        dice: What decides, for all sentences.
 
     Returns:
         For each sentence its samples as drawn; alike ones are kept.
@@ -44,9 +44,10 @@ def sample(
     while len(live.sentences):
         candidates, state = scorer.step(live.state, live.history[:, :, -1], live.parents)
         live = replace(live, state=state)
-        step = live.history.size(2) - 1
-        ids = draw(candidates.log_probs(), chances[live.sentences, :, step], config)
-        ids = torch.where((live.limits <= step + 1).unsqueeze(-1), ends.end, ids)
+        log_probs = candidates.log_probs()
+        numbers = dice.throw(live.sentences.tolist(), log_probs.size(-1)).to(log_probs.device)
+        ids = draw(log_probs, numbers, config)
+        ids = torch.where((live.limits <= live.history.size(2)).unsqueeze(-1), ends.end, ids)
         live = write(live, candidates, ids)
         collect(drawn, live, ends.end, config)
         live = replace(live, totals=live.totals.masked_fill(ids == ends.end, -torch.inf))
@@ -90,15 +91,13 @@ def collect(drawn: Drawn, live: Live[State], end: int, config: SearchConfig) -> 
 
 
 def draw(log_probs: Tensor, chances: Tensor, config: SearchConfig) -> Tensor:
-    """Draw an id of each row (B, n, V) by its number from [0, 1), (B, n).
+    """Draw an id of each row (B, n, V) by a number from [0, 1) for each id, (B, n).
 
-    Ids share [0, 1) in their own order, not in that of their probabilities, which rounding may
-    change.
+    Ids race: each arrives after an exponential time with its probability as the rate, and the
+    first is drawn. Unlike with one number for all, rounding matters only in a dead heat.
     """
-    shares = truncated(log_probs, config).cumsum(-1)
-    aims = chances.unsqueeze(-1) * shares[..., -1:]
-    found = torch.searchsorted(shares, aims, right=True).squeeze(-1)
-    return found.clamp(max=log_probs.size(-1) - 1)  # where nothing is possible
+    times = -torch.log1p(-chances)
+    return top_in_order(truncated(log_probs, config) / times.clamp(min=1e-300), 1)[1].squeeze(-1)
 
 
 def truncated(log_probs: Tensor, config: SearchConfig) -> Tensor:
@@ -138,16 +137,17 @@ def keep(probs: Tensor, count: int | Tensor) -> Tensor:
     return torch.zeros_like(probs).scatter(-1, ids, best / best.sum(-1, keepdim=True))
 
 
-def chances(seed: int, lines: Sequence[int], count: int, steps: int) -> Tensor:
-    """Give the numbers that draw samples, from [0, 1), (lines, count, steps), in float64.
+class Dice:
+    """Random numbers of samples: a sequence for each sample of each line, by the seed alone."""
 
-    Each sample of each line has a sequence of its own, which depends on nothing but the seed and
-    their numbers.
-    """
-    sequences = [
-        np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, line, row))))
-        for line in lines
-        for row in range(count)
-    ]
-    numbers = np.array([each.random(steps) for each in sequences])
-    return torch.from_numpy(numbers.reshape(len(lines), count, steps))
+    def __init__(self, seed: int, lines: Sequence[int], count: int) -> None:
+        self._sequences = [
+            [np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, line, number))))
+             for number in range(count)]
+            for line in lines
+        ]  # fmt: skip
+
+    def throw(self, sentences: Sequence[int], size: int) -> Tensor:
+        """Give so many numbers from [0, 1) to each sample of some sentences, (B, n, size)."""
+        rows = [[each.random(size) for each in self._sequences[number]] for number in sentences]
+        return torch.from_numpy(np.array(rows))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import chain, product
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from nmt.search.beam import beam_search
 from nmt.search.config import SearchConfig
 from nmt.search.find import Wanted, find
 from nmt.search.hypothesis import Ends
-from nmt.search.sampling import chances, draw, truncated
+from nmt.search.sampling import Dice, draw, truncated
 from nmt.search.scorer import Source
 
 START, END = 0, 3
@@ -46,9 +47,9 @@ def test_to_sample_the_most_probable_is_greedy_search(
 
 def test_with_ties_the_boldest_sample_is_the_lower_id() -> None:
     log_probs = torch.tensor([[[-2.0, -1.0, -1.0, -1.0]]])
-    last = torch.tensor([[0.999]])
+    chances = torch.tensor([[[0.1, 0.9, 0.1, 0.1]]]).double()
     for settings in BOLDEST[:2]:
-        assert draw(log_probs, last, sampling(**settings)).tolist() == [[1]]
+        assert draw(log_probs, chances, sampling(**settings)).tolist() == [[1]]
 
 
 def test_samples_are_spread_as_probabilities_say(
@@ -58,15 +59,15 @@ def test_samples_are_spread_as_probabilities_say(
     (found,) = find(scorer, sentences(0), ENDS, Wanted([3], lines=[1]), sampling(nbest=count))
     assert len(found) == count
     frequencies = Counter(each.ids for each in found)
-    for ids, frequency in frequencies.items():
-        end_is_forced = len(ids) == 2
+    words = [id_ for id_ in range(4) if id_ != END]
+    for ids in chain.from_iterable(product(words, repeat=length) for length in range(3)):
+        frequency, end_is_forced = frequencies[ids], len(ids) == 2
         log_prob = scorer.forced(0, START, ids, END)
         if end_is_forced:
             log_prob -= scorer.after(0, [START, *ids])[END]
         share = float(torch.tensor(log_prob).exp())
         deviation = (share * (1 - share) / count) ** 0.5
         assert abs(frequency / count - share) < 4 * deviation
-    assert len(frequencies) == 1 + 3 + 9
 
 
 def test_a_sample_says_what_forced_scoring_says_whatever_it_was_drawn_from(
@@ -99,12 +100,14 @@ def test_a_sample_depends_on_seed_and_line_and_on_no_neighbour(
 
 
 def test_numbers_that_draw_depend_on_seed_line_and_sample() -> None:
-    some = chances(1, [3, 4], 2, 5)
-    assert some.shape == (2, 2, 5)
-    assert torch.equal(chances(1, [4], 1, 9)[0, 0, :5], some[1, 0])
-    assert len(some.flatten().unique()) == 20
-    assert not torch.equal(chances(2, [3, 4], 2, 5), some)
-    assert ((some >= 0) & (some < 1)).all()
+    dice = Dice(1, [3, 4], 2)
+    first, second = dice.throw([0, 1], 5), dice.throw([1], 5)
+    assert (first.shape, second.shape) == ((2, 2, 5), (1, 2, 5))
+    assert torch.equal(Dice(1, [4], 1).throw([0], 5)[0, 0], first[1, 0])
+    assert torch.equal(Dice(1, [4], 9).throw([0], 10)[0, :2, 5:], second[0])
+    assert len(torch.cat([first.flatten(), second.flatten()]).unique()) == 30
+    assert not torch.equal(Dice(2, [3, 4], 2).throw([0, 1], 5), first)
+    assert ((first >= 0) & (first < 1)).all()
 
 
 PROBS = torch.tensor([0.1, 0.4, 0.2, 0.05, 0.25])
@@ -135,18 +138,22 @@ def test_temperature_is_an_exponent() -> None:
         assert_close(found, expected / expected.sum(), rtol=1e-5, atol=1e-7)
 
 
-def test_ids_share_the_numbers_in_their_own_order() -> None:
-    aims = torch.tensor([[0.0, 0.0999, 0.1001, 0.4999, 0.5001, 0.7001, 0.7501, 0.999999]]).double()
-    rows = PROBS.log().expand(1, 8, -1)
-    assert draw(rows, aims, sampling()).tolist() == [[0, 0, 1, 1, 2, 3, 4, 4]]
+def test_what_is_drawn_is_the_first_to_arrive() -> None:
+    chances = torch.rand(1, 50, 5, generator=torch.Generator().manual_seed(1)).double()
+    rows = PROBS.log().expand(1, 50, -1)
+    expected = (torch.log1p(-chances) / -PROBS).argmin(-1)
+    assert torch.equal(draw(rows, chances, sampling()), expected)
+    noise = 1e-6 * torch.randn(rows.shape, generator=torch.Generator().manual_seed(2))
+    assert torch.equal(draw(rows + noise, chances, sampling()), expected)
 
 
 def test_what_is_impossible_is_not_drawn() -> None:
     log_probs = torch.tensor([[[-torch.inf, 0.0, -torch.inf]]])
-    for aim in (0.0, 0.5, 1 - 2**-53):
-        assert draw(log_probs, torch.tensor([[aim]], dtype=torch.float64), sampling()).tolist() == [
-            [1]
-        ]
+    for chance in (0.0, 0.5, 1 - 2**-53):
+        chances = torch.full((1, 1, 3), chance, dtype=torch.float64)
+        assert draw(log_probs, chances, sampling()).tolist() == [[1]]
+        chances[..., 0] = 0.0
+        assert draw(log_probs, chances, sampling()).tolist() == [[1]]
 
 
 def test_sentences_leave_when_all_their_samples_have_ended(
