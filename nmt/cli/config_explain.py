@@ -76,8 +76,8 @@ def said(ctx: click.Context) -> dict[str, str]:
         found |= {name: f"file {path}:{number}" for name, number in numbers.items()}
     for text in ctx.params["assignments"]:
         name, value = parse_assignment(text)
-        names = [each for each, _ in leaves({name: value})]
-        found |= dict.fromkeys(names, "--set")
+        found = {each: by for each, by in found.items() if not each.startswith(f"{name}.")}
+        found |= {each: "--set" for each, _ in leaves({name: value})}
     return found | dict(flags(ctx))
 
 
