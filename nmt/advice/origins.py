@@ -1,6 +1,7 @@
 """Every setting with its value, where that came from, and what it means."""
 
 import dataclasses
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -8,7 +9,7 @@ from nmt.attention.variants import VARIANTS
 from nmt.errors import ConfigError
 from nmt.experiment import Experiment
 from nmt.model.config import PRESETS
-from nmt.settings import nearest, plain
+from nmt.settings import plain
 
 DEFAULT = "default"
 
@@ -96,13 +97,12 @@ def sections_of(name: str) -> list[str]:
 
 
 def offer(name: str, known: set[str]) -> str:
-    """Offer a name by its last part, which is what most people remember."""
-    alike = sorted(each for each in known if each.rpartition(".")[2] == name.rpartition(".")[2])
-    sections = {each for each in known if "." not in each}
-    return f"did you mean {' or '.join(alike)}?" if alike else nearest_of(name, known, sections)
-
-
-def nearest_of(name: str, known: set[str], sections: set[str]) -> str:
-    """Offer the nearest of all names, or the sections where none is near."""
-    near = nearest(name, known)
-    return near if near.startswith("did") else nearest("", sections)
+    """Offer what is most like a name: in full, or by its last part, which people remember."""
+    if near := difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75):
+        return f"did you mean {near[0]}?"
+    parts = {each.rpartition(".")[2] for each in known}
+    near = difflib.get_close_matches(name.rpartition(".")[2], sorted(parts), n=1, cutoff=0.75)
+    if near:
+        alike = sorted(each for each in known if each.rpartition(".")[2] == near[0])
+        return f"did you mean {' or '.join(alike)}?"
+    return f"sections are {', '.join(sorted(each for each in known if '.' not in each))}"

@@ -43,7 +43,7 @@ def explain(ctx: click.Context, names: tuple[str, ...], style: str, table: Table
     from nmt.advice.origins import chosen, explained
     from nmt.experiment import read_experiment
 
-    settings = chosen(list(explained(read_experiment(table), said(ctx))), names)
+    settings = chosen(list(explained(read_experiment(table), said(ctx, table))), names)
     if style == "json":
         click.echo(
             json.dumps(
@@ -66,19 +66,27 @@ def told(setting: "Explained") -> Iterator[str]:
     yield f"    {setting.doc}{allowed}"
 
 
-def said(ctx: click.Context) -> dict[str, str]:
-    """Tell by what each setting was set on this command line; the last of these wins."""
-    from nmt.advice.lines import leaves, line_numbers
+def said(ctx: click.Context, table: Table) -> dict[str, str]:
+    """Tell by what each setting in the table was set on this command line; the last one wins."""
+    from nmt.advice.lines import leaves
 
-    found: dict[str, str] = {}
-    if path := ctx.params["config"]:
-        numbers = line_numbers(Path(path).read_text(encoding="utf-8"))
-        found |= {name: f"file {path}:{number}" for name, number in numbers.items()}
+    path = ctx.params["config"]
+    found = {name: f"file {path}" for name, _ in leaves(table)} | dict(lines_of(path, table))
     for text in ctx.params["assignments"]:
         name, value = parse_assignment(text)
-        found = {each: by for each, by in found.items() if not each.startswith(f"{name}.")}
         found |= {each: "--set" for each, _ in leaves({name: value})}
     return found | dict(flags(ctx))
+
+
+def lines_of(path: str | None, table: Table) -> Iterator[tuple[str, str]]:
+    """Give the line of each setting in a file; what comes through a pipe was read and is gone."""
+    from nmt.advice.lines import leaves, line_numbers
+
+    if path and Path(path).is_file():
+        numbers = line_numbers(Path(path).read_text(encoding="utf-8"))
+        for name, _ in leaves(table):
+            if name in numbers:
+                yield name, f"file {path}:{numbers[name]}"
 
 
 def flags(ctx: click.Context) -> Iterator[tuple[str, str]]:

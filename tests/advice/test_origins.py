@@ -53,9 +53,13 @@ def test_names_are_sections_or_settings() -> None:
     ("name", "message"),
     [
         ("training.warmpu", "no setting or section is called 'training.warmpu'; "
-         "did you mean 'training.warmup'?"),
+         "did you mean training.warmup?"),
         ("warmup", "no setting or section is called 'warmup'; did you mean training.warmup?"),
-        ("xyzzy", "no setting or section is called 'xyzzy'; known here: attention, clean, "),
+        ("trainning", "no setting or section is called 'trainning'; did you mean training?"),
+        ("bem", "no setting or section is called 'bem'; did you mean search.beam?"),
+        ("modle.seeed", "no setting or section is called 'modle.seeed'; did you mean "
+         "compute.seed or segment.seed or split.seed?"),
+        ("xyzzy", "no setting or section is called 'xyzzy'; sections are attention, clean, "),
     ],
 )  # fmt: skip
 def test_an_unknown_name_is_refused_with_the_nearest(name: str, message: str) -> None:

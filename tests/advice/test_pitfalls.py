@@ -1,5 +1,6 @@
 """Every piece of advice is given where it should be, alone, and not next door."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,12 @@ def test_every_piece_of_advice_is_tried_and_has_a_name_of_its_own() -> None:
     names = [name_of(look) for look in PITFALLS]
     assert len(set(names)) == len(names)
     assert {row[0] for row in (*BY_SETTINGS, *BY_FACTS)} == set(names)
+
+
+def test_the_docs_list_all_advice_in_its_order() -> None:
+    page = (RECIPES.parent / "docs" / "settings.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `([a-z0-9]+(?:-[a-z0-9]+)+)` \|", page, re.M)
+    assert listed == [name_of(look) for look in PITFALLS]
 
 
 def test_every_piece_of_advice_is_one_line_that_says_what_why_and_what_is_right() -> None:

@@ -1,6 +1,8 @@
 """`nmt config explain` and `nmt config check`."""
 
 import json
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,15 @@ def test_each_value_says_where_it_came_from(nmt: Command) -> None:
         "attention.decoder.penalty": (0.0, "default"),  # the section was set anew
     }
     assert {name: found[name] for name in expected} == expected
+
+
+def test_a_file_that_can_be_read_only_once_is_named_without_a_line(nmt: Command) -> None:
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=Path("pipe").write_text, args=("[search]\nbeam = 3\n",))
+    writer.start()
+    finished = nmt("config", "explain", "--config", "pipe", "search.beam")
+    writer.join()
+    assert finished.out.splitlines()[0] == "search.beam = 3  (file pipe; default 5)"
 
 
 def test_a_flag_that_turns_off_is_named_as_it_was_typed(nmt: Command) -> None:
@@ -194,3 +205,10 @@ def test_both_take_the_settings_of_training() -> None:
     for name in ("explain", "check"):
         command = commands.get_command(None, name)  # type: ignore[union-attr,arg-type]
         assert wanted <= {each.name for each in command.params}
+
+
+def test_a_resumed_run_says_that_no_update_is_left(nmt: Command, run: Path) -> None:
+    Path("run/finished.json").unlink()  # killed just before its end
+    finished = nmt("train", "--resume", "run")
+    assert finished.status == 0
+    assert "training.max_updates = 60: the run stands at update 60, so none is" in finished.err
