@@ -71,22 +71,22 @@ def said(ctx: click.Context, table: Table) -> dict[str, str]:
     from nmt.advice.lines import leaves
 
     path = ctx.params["config"]
-    found = {name: f"file {path}" for name, _ in leaves(table)} | dict(lines_of(path, table))
+    found = lines_of(path)
     for text in ctx.params["assignments"]:
         name, value = parse_assignment(text)
         found |= {each: "--set" for each, _ in leaves({name: value})}
-    return found | dict(flags(ctx))
+    found |= dict(flags(ctx))
+    return {name: found.get(name, f"file {path}") for name, _ in leaves(table)}
 
 
-def lines_of(path: str | None, table: Table) -> Iterator[tuple[str, str]]:
+def lines_of(path: str | None) -> dict[str, str]:
     """Give the line of each setting in a file; what comes through a pipe was read and is gone."""
-    from nmt.advice.lines import leaves, line_numbers
+    from nmt.advice.lines import line_numbers
 
-    if path and Path(path).is_file():
-        numbers = line_numbers(Path(path).read_text(encoding="utf-8"))
-        for name, _ in leaves(table):
-            if name in numbers:
-                yield name, f"file {path}:{numbers[name]}"
+    if not path or not Path(path).is_file():
+        return {}
+    numbers = line_numbers(Path(path).read_text(encoding="utf-8"))
+    return {name: f"file {path}:{number}" for name, number in numbers.items()}
 
 
 def flags(ctx: click.Context) -> Iterator[tuple[str, str]]:
