@@ -17,6 +17,7 @@ from typing import Any
 
 from nmt.errors import CheckpointError
 from nmt.files import atomic_folder, atomic_write, cannot_write, point, read_json, write_json
+from nmt.settings import Table, save_table
 
 CHECKPOINT = re.compile(r"update-(\d+)")
 
@@ -94,6 +95,10 @@ class Run:
         with atomic_write(self.metrics) as stream:
             stream.write("".join(line + "\n" for line in kept).encode())
 
+    def keep_settings(self, settings: Table) -> None:
+        """Write down what the run is made by from now on."""
+        save_table(settings, self.folder / "config.toml")
+
     def finish(self, summary: dict[str, Any]) -> None:
         """Say that training is over."""
         write_json(self.finished, summary)
@@ -137,6 +142,9 @@ class ReadOnlyRun(Run):
 
     def forget_after(self, update: int) -> None:
         """Leave metrics.jsonl alone."""
+
+    def keep_settings(self, settings: Table) -> None:
+        """Write nothing."""
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Leave it to the first process to say so."""
