@@ -26,6 +26,7 @@ nmt config check --resume run
 
 @click.command(cls=NmtCommand, example=EXAMPLE)
 @click.option("--resume", type=click.Path(), help="Check what this run would go on with.")
+@click.option("--from", "parent", type=click.Path(), help="Check fine-tuning this model.")
 @click.option(
     "--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True,
     help="Lines to read, or one JSON list.",
@@ -33,7 +34,9 @@ nmt config check --resume run
 @train_options
 @verbosity_options
 @click.pass_context
-def check(ctx: click.Context, resume: str | None, style: str, table: Table) -> None:
+def check(
+    ctx: click.Context, resume: str | None, parent: str | None, style: str, table: Table
+) -> None:
     """Warn of settings that ruin a run together, or are not what was meant.
 
     Takes the settings that nmt train takes, and prints a line for each warning: what, why, and
@@ -43,9 +46,10 @@ def check(ctx: click.Context, resume: str | None, style: str, table: Table) -> N
     """
     from nmt.advice.table import pitfalls
 
-    if resume and table:
+    if resume and (table or parent):
         raise ConfigError("--resume takes no other settings: a run goes on as it was started")
-    found = list(pitfalls(case_of_run(Path(resume)) if resume else case_of_table(table)))
+    case = case_of_run(Path(resume)) if resume else case_of_table(table, parent)
+    found = list(pitfalls(case))
     if style == "json":
         report = [{"name": name, **dataclasses.asdict(each)} for name, each in found]
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))
@@ -56,15 +60,18 @@ def check(ctx: click.Context, resume: str | None, style: str, table: Table) -> N
     ctx.exit(1 if found else 0)
 
 
-def case_of_table(table: Table) -> "Case":
-    """Read settings as a training would begin with them."""
+def case_of_table(table: Table, parent: str | None) -> "Case":
+    """Read settings as a training would begin with them; a model to fine-tune has its shape."""
     from nmt.advice.facts import case_of
     from nmt.experiment import read_experiment
+    from nmt.launch.parent import with_parent
     from nmt.training.budget import parse_budget
 
     experiment = read_experiment(table)
     parse_budget(experiment.training.budget)  # refuses what is no time
-    return case_of(experiment)
+    if parent and not any(experiment.data.train):
+        raise ConfigError("--from needs the corpus to train on as well (--train FOLDER)")
+    return case_of(with_parent(experiment, Path(parent) if parent else None))
 
 
 def case_of_run(folder: Path) -> "Case":

@@ -212,3 +212,16 @@ def test_a_resumed_run_says_that_no_update_is_left(nmt: Command, run: Path) -> N
     finished = nmt("train", "--resume", "run")
     assert finished.status == 0
     assert "training.max_updates = 60: the run stands at update 60, so none is" in finished.err
+
+
+def test_a_model_to_fine_tune_has_its_own_shape(nmt: Command, run: Path) -> None:
+    rate = ("--learning-rate", "0.02", "--max-updates", "3000")
+    data = ("--train", "corpus", "--dev-source", "dev.src", "--dev-target", "dev.tgt")
+    assert "model.model_size = 256" in nmt("config", "check", *data, *rate).out
+    assert nmt("config", "check", *data, *rate, "--from", "run").out == (
+        "training.average = 5 and training.validate_every = 1,000: the run has 3 validations, so "
+        "the average takes in the first; validate more often, or average fewer\n"
+    )
+    assert nmt("config", "check", "--from", "run") == (
+        1, "", "nmt: --from needs the corpus to train on as well (--train FOLDER)\n",
+    )  # fmt: skip
