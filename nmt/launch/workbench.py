@@ -128,13 +128,13 @@ class Workbench:
             seconds=parse_budget(experiment.training.budget),
             batches=experiment.training.accumulate * started_by,
         )
-        trainer = Trainer(run, self.updater, experiment.training, materials, progress)
         watched = told_to_tensorboard(run, progress.update, wanted=experiment.training.tensorboard)
         with logged_to(run.log), watched:
             self._announce(experiment)
             if ranks.leads:
                 self._warn(experiment, progress.update)
             tell_of_processes(ranks.size, materials.batches, experiment)
+            trainer = Trainer(run, self.updater, experiment.training, materials, progress)
             return trainer.train()
 
     def _announce(self, experiment: Experiment) -> None:
