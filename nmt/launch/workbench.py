@@ -18,7 +18,6 @@ from nmt.launch.development import boundaries, dev_batches, read_dev, segmenters
 from nmt.model.compute import Compute, prepare
 from nmt.model.contract import EncoderDecoder
 from nmt.model.directory import (
-    WEIGHTS,
     Segmenters,
     copy_weights,
     count_parameters,
@@ -27,6 +26,7 @@ from nmt.model.directory import (
     resolve,
     weights_of,
 )
+from nmt.model.inventory import WEIGHTS
 from nmt.model.recompute import set_recompute
 from nmt.scoring.metrics import Score
 from nmt.settings import to_table
