@@ -15,6 +15,7 @@ from nmt.corpus.config import EncodeConfig
 from nmt.corpus.encode import encode_corpus
 from nmt.errors import CheckpointError, ConfigError, DataError, NmtError
 from nmt.experiment import Experiment, read_experiment
+from nmt.files import read_json, write_json
 from nmt.launch import start
 from nmt.launch.development import segmenters_of
 from nmt.launch.manifest import make_manifest
@@ -524,6 +525,6 @@ def test_a_run_whose_time_was_up_when_it_was_stopped_is_validated_at_resume(
         patch.setattr(Trainer, "_one_update", stopping)
         train(Start(experiment("training.budget=90s"), folder))
     path = folder / "last" / "state" / "progress.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "seconds": 91.0}))
+    write_json(path, {**read_json(path), "seconds": 91.0})
     assert resume(folder)["best"] == "update-1"
     assert load_package(folder).metadata["dev"]["chrf"]["value"] >= 0
