@@ -58,7 +58,12 @@ def load_table(path: str | Path) -> Table:
 def save_table(table: Table, path: str | Path) -> None:
     """Write a TOML file, whole or not at all."""
     with atomic_write(path) as stream:
-        stream.write(tomli_w.dumps(table).encode())
+        stream.write(spelt_table(table))
+
+
+def spelt_table(table: Table) -> bytes:
+    """Write a table as TOML."""
+    return tomli_w.dumps(table).encode()
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:

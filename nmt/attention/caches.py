@@ -46,18 +46,18 @@ class GrowingKeyValues(Cache):
     def append(self, key: Tensor, value: Tensor) -> "GrowingKeyValues":
         """Write one position, (B, G, beam, K)."""
         slot, keys, values = self.slot(self.length), self.keys, self.values
-        keys[:, :, slot] = key
+        keys.select(2, slot).copy_(key)
         if values is not keys:
-            values[:, :, slot] = value
+            values.select(2, slot).copy_(value)
         return GrowingKeyValues(keys, values, self.length + 1, self.kept, self.forgets)
 
     def past(self) -> tuple[Tensor, Tensor]:
         """View what is held as (B, G, held * beam, K)."""
-        written = slice(None, min(self.length, self.num_slots))
-        keys = self.keys[:, :, written].flatten(2, 3)
+        held = min(self.length, self.num_slots)
+        keys = self.keys.narrow(2, 0, held).flatten(2, 3)
         if self.values is self.keys:
             return keys, keys
-        return keys, self.values[:, :, written].flatten(2, 3)
+        return keys, self.values.narrow(2, 0, held).flatten(2, 3)
 
     @property
     def num_slots(self) -> int:

@@ -3,7 +3,8 @@
 B batch, T queries, S keys, D model size, H heads, G key/value heads, K head size.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -17,8 +18,7 @@ from nmt.attention.rotary import rotated
 from nmt.errors import ConfigError
 
 
-@dataclass(frozen=True)
-class Operands:
+class Operands(NamedTuple):
     """What a kernel is given.
 
     Attributes:

@@ -3,6 +3,8 @@
 B batch, H heads, T positions, K head size.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -18,11 +20,37 @@ def rotated(heads: Tensor, positions: Tensor) -> Tensor:
 
     Source: Su et al. (2021), https://arxiv.org/abs/2104.09864, equation 34.
     """
-    half = heads.size(-1) // 2
-    exact = exact_type(heads.dtype)
+    size, exact = heads.size(-1), exact_type(heads.dtype)
+    half = size // 2
     rates = BASE ** (-torch.arange(half, device=heads.device, dtype=exact) / max(half, 1))
     angles = positions.unsqueeze(-1).to(exact) * rates  # (B or 1, T, K / 2)
-    cosine, sine = angles.cos().unsqueeze(1), angles.sin().unsqueeze(1)
-    first, second, rest = heads[..., :half], heads[..., half : 2 * half], heads[..., 2 * half :]
-    turned = [first * cosine - second * sine, first * sine + second * cosine]
-    return torch.cat([*(each.to(heads.dtype) for each in turned), rest], dim=-1)
+    cosine, sine = angles.cos(), angles.sin()
+    still = cosine.new_ones(*cosine.shape[:-1], size % 2)
+    cosine = torch.cat([cosine, cosine, still], dim=-1).unsqueeze(1)  # (B or 1, 1, T, K)
+    sine = torch.cat([-sine, sine, still - 1], dim=-1).unsqueeze(1)
+    turned: Tensor = Rotation.apply(heads, cosine, sine)  # type: ignore[no-untyped-call]
+    return turned
+
+
+class Rotation(torch.autograd.Function):
+    """A rotation, whose gradient is the rotation back: nothing but the angles has to be kept."""
+
+    @staticmethod
+    def forward(ctx: Any, heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        """Turn heads (B, H, T, K)."""
+        ctx.save_for_backward(cosine, sine)
+        return turn(heads, cosine, sine)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        """Turn the gradient back."""
+        cosine, sine = ctx.saved_tensors
+        return turn(grad, cosine, -sine), None, None
+
+
+def turn(heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Multiply by a cosine, and with halves swapped by a sine, in the precision of both."""
+    half = heads.size(-1) // 2
+    first, second, rest = heads.split_with_sizes([half, half, heads.size(-1) - 2 * half], -1)
+    swapped = torch.cat([second, first, rest], dim=-1)
+    return torch.addcmul(heads * cosine, swapped, sine).to(heads.dtype)

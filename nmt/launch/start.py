@@ -21,7 +21,7 @@ from nmt.launch.parent import with_parent
 from nmt.launch.workbench import Workbench, logged_to
 from nmt.scoring.tokenizers import refuse_unavailable
 from nmt.settings import load_table, save_table, to_table
-from nmt.training.budget import parse_budget, plan_updates, probe
+from nmt.training.budget import Speed, parse_budget, plan_updates, probe
 from nmt.training.checkpoint import Progress
 from nmt.training.distributed import joined
 from nmt.training.ranks import Ranks
@@ -74,18 +74,19 @@ def begin(
     bench = Workbench.prepare(experiment, ranks)
     if manifest["parent"]:
         bench.take_weights(Path(manifest["parent"]))
-    experiment, plan = with_planned_updates(experiment, bench, ranks)
+    experiment, speed = with_planned_updates(experiment, bench, ranks)
     if ranks.leads:
         with atomic_folder(run.folder, replace=True) as folder:
             Run(folder).create()
             save_table(to_table(experiment), folder / "config.toml")
-            settings = sha256(folder / "config.toml")
-            write_sealed(folder / "manifest.json", {**manifest, "settings": settings})
-        if plan:
+            hashes = [sha256(folder / "config.toml")]
+            write_sealed(folder / "manifest.json", {**manifest, "settings": hashes})
+        if speed:
             with logged_to(run.log):
-                log.info(plan)
+                log.info(speed.plan(experiment.training))
     ranks.told(None)  # others wait for the folder
-    return bench.train(run, experiment, Progress())
+    probed = speed.validation if speed and experiment.training.warmup else None
+    return bench.train(run, experiment, Progress(to_plan=ranks.told(probed)))
 
 
 def resume(folder: Path) -> dict[str, Any]:
@@ -143,13 +144,13 @@ def refuse_unready(experiment: Experiment) -> None:
 
 def with_planned_updates(
     experiment: Experiment, bench: Workbench, ranks: Ranks
-) -> tuple[Experiment, str]:
-    """Turn a budget of time into a number of updates, which is recorded, and tell how."""
+) -> tuple[Experiment, Speed | None]:
+    """Turn a budget of time into a number of updates, which is recorded, by the speed here."""
     config = experiment.training
     seconds = parse_budget(config.budget)
     if seconds is None:
-        return experiment, ""
+        return experiment, None
     speed = probe(bench.model, bench.stream, config, bench.compute, bench.validate_once, ranks)
     updates = ranks.told(plan_updates(seconds, speed, config))
     planned = dataclasses.replace(config, max_updates=updates)
-    return dataclasses.replace(experiment, training=planned), speed.plan(config, updates)
+    return dataclasses.replace(experiment, training=planned), speed

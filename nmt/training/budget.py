@@ -56,13 +56,13 @@ class Speed:
     probes: int = 0
     middle: tuple[float, float] = (0.0, 0.0)
 
-    def plan(self, config: TrainingConfig, updates: int) -> str:
+    def plan(self, config: TrainingConfig) -> str:
         """Tell what a plan was made from."""
         low, high = (seconds * 1000 for seconds in self.middle)
         return (
             f"budget {config.budget}: {self.update * 1000:.0f} ms an update ({self.probes} timed, "
             f"half of them in {low:.0f} to {high:.0f} ms), {self.validation:.1f} s a validation: "
-            f"{updates:,} updates"
+            f"{config.max_updates:,} updates"
         )
 
 

@@ -43,6 +43,7 @@ class Progress:
         validated: Updates at which a validation took place.
         skipped: Updates done without moving a weight, since their gradient was not finite.
         skipped_in_a_row: How many of them are the latest updates.
+        to_plan: Seconds of a validation, as long as a budget is yet to be planned for good.
         totals: What the next line of the log will tell of.
     """
 
@@ -56,6 +57,7 @@ class Progress:
     validated: list[int] = field(default_factory=list)
     skipped: int = 0
     skipped_in_a_row: int = 0
+    to_plan: float | None = None
     totals: Totals = field(default_factory=Totals)
 
 

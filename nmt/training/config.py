@@ -19,7 +19,8 @@ class TrainingConfig:
     budget: str = setting(
         "",
         "Time that training may take, such as 8m or 1h30m: the speed is probed, turned into "
-        "max_updates, and recorded. Empty: max_updates as it stands.",
+        "max_updates, once more at the pace of the warm-up, and recorded. Empty: max_updates as it "
+        "stands.",
     )
     optimizer: str = setting("adamw", "How gradients move weights.", choices=("adamw", "adam"))
     learning_rate: float = setting(1e-3, "The highest learning rate, reached after the warm-up.")

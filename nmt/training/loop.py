@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -16,6 +16,7 @@ from nmt.model.contract import EncoderDecoder
 from nmt.model.directory import Package, Segmenters, copy_weights, save_package
 from nmt.settings import Table
 from nmt.training.averaging import average_weights
+from nmt.training.budget import Speed, plan_updates
 from nmt.training.checkpoint import Progress, random_states, save_state, state_tensors
 from nmt.training.config import TrainingConfig
 from nmt.training.crash import Evidence, save_evidence
@@ -114,6 +115,7 @@ class Trainer:
         ):
             while not self._is_over():
                 self._one_update(list(islice(batches, self.materials.batches)))
+                self._plan_for_good(bar)
                 bar.advance(self.progress.tokens, self.progress.totals)
                 if self._is_due(self.config.log_every):
                     self._log(bar)
@@ -133,6 +135,24 @@ class Trainer:
             or (patience > 0 and self.progress.stale >= patience)
             or (limit is not None and self.progress.seconds >= limit)
         )
+
+    def _plan_for_good(self, bar: ProgressBar) -> None:
+        """Plan a budget once more, at the pace of the warm-up, whose rates no plan changes."""
+        validation, done = self.progress.to_plan, self.progress.update
+        if validation is None or self.materials.seconds is None or done != self.config.warmup:
+            return
+        self.progress.to_plan = None
+        updating = self.progress.seconds - validation * len(self.progress.validated)
+        speed = Speed(updating / done, validation)
+        planned = max(done, plan_updates(self.materials.seconds, speed, self.config))
+        self.config = replace(self.config, max_updates=planned)
+        self._rate = make_schedule(self.config)
+        training = {**self.materials.settings["training"], "max_updates": planned}
+        settings = {**self.materials.settings, "training": training}
+        self.materials = replace(self.materials, settings=settings)
+        self.run.keep_settings(settings)
+        bar.extend(planned)
+        log.info("%s ms an update since: %s updates", f"{speed.update * 1000:.0f}", f"{planned:,}")
 
     def _is_due(self, interval: int) -> bool:
         return self.progress.update % interval == 0

@@ -46,6 +46,10 @@ class ProgressBar:
             loss = totals.loss / totals.tokens
             self._bar.set_postfix_str(f"{speed:,.0f} tokens/s, loss {loss:.3f}", refresh=False)
 
+    def extend(self, total: int) -> None:
+        """Say that there will be so many updates in all."""
+        self._bar.total = total
+
     def say(self, values: Mapping[str, float]) -> None:
         """Write a line of the log; a terminal that shows the bar is spared it."""
         level = logging.INFO if self._bar.disable else logging.DEBUG

@@ -7,6 +7,7 @@ crash/update-N/  updates that were skipped   best, last      links to checkpoint
 finished.json   written last, when training is over
 """
 
+import hashlib
 import json
 import re
 import shutil
@@ -26,6 +27,7 @@ from nmt.files import (
     sha256,
     write_sealed,
 )
+from nmt.settings import Table, save_table, spelt_table
 
 CHECKPOINT = re.compile(r"update-(\d+)")
 
@@ -103,6 +105,19 @@ class Run:
         with atomic_write(self.metrics) as stream:
             stream.write("".join(f"{line}\n" for line in kept).encode(errors="surrogateescape"))
 
+    def keep_settings(self, settings: Table) -> None:
+        """Write down what the run is made by from now on.
+
+        Its hash goes first, beside those before it, so that a kill between leaves a run that is
+        whole.
+        """
+        path = self.folder / "manifest.json"
+        manifest = read_json(path)
+        if "settings" in manifest:
+            digest = hashlib.sha256(spelt_table(settings)).hexdigest()
+            write_sealed(path, {**manifest, "settings": [*manifest["settings"], digest]})
+        save_table(settings, self.folder / "config.toml")
+
     def finish(self, summary: dict[str, Any]) -> None:
         """Say that training is over."""
         write_sealed(self.finished, summary)
@@ -136,7 +151,7 @@ class Run:
 
 
 def refuse_changed_settings(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Refuse settings that are not those that a run was started with.
+    """Refuse settings that are not those that a run was started with, or later planned itself.
 
     Runs that the first versions started have no hash of them.
 
@@ -145,7 +160,9 @@ def refuse_changed_settings(folder: Path, manifest: Mapping[str, Any]) -> None:
     """
     path = folder / "config.toml"
     try:
-        changed = "settings" in manifest and sha256(path) != manifest["settings"]
+        found = sha256(path)
+        known = manifest.get("settings", [found])
+        changed = not isinstance(known, list) or found not in known
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from None
     if changed:
@@ -172,6 +189,9 @@ class ReadOnlyRun(Run):
 
     def forget_after(self, update: int) -> None:
         """Leave metrics.jsonl alone."""
+
+    def keep_settings(self, settings: Table) -> None:
+        """Write nothing."""
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Leave it to the first process to say so."""

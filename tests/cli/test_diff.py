@@ -39,7 +39,7 @@ def shorter(tmp_path_factory: pytest.TempPathFactory, experiment: Make) -> Path:
 def put_settings(settings: Table, run: Path) -> None:
     """Make a run one of other settings."""
     save_table(settings, run / "config.toml")
-    edit(run / "manifest.json", settings=sha256(run / "config.toml"))
+    edit(run / "manifest.json", settings=[sha256(run / "config.toml")])
 
 
 def edit(path: Path, **changes: Any) -> None:

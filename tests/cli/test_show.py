@@ -98,7 +98,7 @@ def test_settings_that_a_preset_brings_are_not_the_users(run: Path) -> None:
     asked = {"model": {"preset": "transformer-base", "dropout": 0.2}}
     save_table(to_table(read_experiment(asked)), run / "config.toml")
     manifest = read_json(run / "manifest.json")
-    write_json(run / "manifest.json", manifest | {"settings": sha256(run / "config.toml")})
+    write_json(run / "manifest.json", manifest | {"settings": [sha256(run / "config.toml")]})
     assert describe(run)["settings"] == {
         "model.preset": "transformer-base",
         "model.dropout": 0.2,

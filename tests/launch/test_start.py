@@ -1,79 +1,29 @@
 """Starting, resuming and fine-tuning: what is refused, what is planned, what is taken over."""
 
-import dataclasses
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from nmt.corpus.config import EncodeConfig
 from nmt.corpus.encode import encode_corpus
 from nmt.errors import CheckpointError, ConfigError, DataError, NmtError
-from nmt.experiment import Experiment, read_experiment
-from nmt.files import read_json, write_json
-from nmt.launch import start
+from nmt.experiment import read_experiment
 from nmt.launch.development import segmenters_of
 from nmt.launch.manifest import make_manifest
 from nmt.launch.start import Start, resume, train
 from nmt.launch.workbench import Workbench
-from nmt.model.directory import WEIGHTS, Segmenters, load_package, load_tensors, weights_of
-from nmt.settings import load_table, to_table
-from nmt.text.config import SegmentConfig
-from nmt.text.learning import learn_segmenter
+from nmt.model.directory import WEIGHTS, Segmenters, load_package
+from nmt.settings import load_table
 from nmt.text.lines import read_lines, read_pairs
 from nmt.text.segmenter import Segmenter
-from nmt.training.budget import Speed, plan_updates
-from nmt.training.loop import Trainer
 from nmt.training.run import Run
 from nmt.training.update import held_out_loss
+from tests.launch.killing import Contents, Killed, Make
 
 pytestmark = pytest.mark.usefixtures("hasty")
-
-Make = Callable[..., Experiment]
-Contents = Callable[[Path], dict[str, Any]]
-
-
-class Killed(BaseException):
-    """Stands for a kill inside this process."""
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "new"
-
-
-@pytest.fixture
-def never(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no update take place."""
-    monkeypatch.setattr(Trainer, "_one_update", killed)
-
-
-def killed(*_: object) -> None:
-    raise Killed
-
-
-@pytest.fixture(scope="session")
-def apart(tmp_path_factory: pytest.TempPathFactory, toy: Path) -> Path:
-    """Encode the toy corpus with a segmenter for each side."""
-    folder = tmp_path_factory.mktemp("apart")
-    config = SegmentConfig(vocab_size=30, byte_fallback=False, normalization="identity")
-    texts = [toy / "train.src", toy / "train.tgt"]
-    models = [
-        learn_segmenter(read_lines(text), folder / f"{text.suffix[1:]}.model", config)
-        for text in texts
-    ]
-    encode_corpus(read_pairs(*texts), models, folder / "corpus", EncodeConfig())
-    return folder / "corpus"
-
-
-def weights(bench: Workbench) -> dict[str, Tensor]:
-    return weights_of(bench.model)
-
 
 # Beginning
 
@@ -355,176 +305,3 @@ def test_a_damaged_checkpoint_is_refused_by_name(run: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(CheckpointError, match=r"optimizer\.safetensors is damaged or incomplete"):
         resume(run)
-
-
-# Fine-tuning
-
-
-@pytest.mark.usefixtures("never")
-def test_a_fine_tuned_model_begins_as_its_parent(
-    experiment: Make, trained: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen = {}
-
-    def look(bench: Workbench, run: Any, experiment: Experiment, progress: Any) -> dict[str, Any]:
-        losses = held_out_loss(bench.model.eval(), bench.dev_batches, bench.compute)
-        scores = {name: score.value for name, score in bench.score(bench.model).items()}
-        seen.update(weights=weights(bench), measured={**losses, **scores}, experiment=experiment)
-        return {}
-
-    monkeypatch.setattr(Workbench, "train", look)
-    changes = ("model.dropout=0.5", "compute.seed=9")
-    train(Start(experiment(*changes), folder, parent=trained))
-    expected = load_package(trained)
-    torch.testing.assert_close(
-        seen["weights"], load_tensors(trained / "best" / WEIGHTS), rtol=0, atol=0
-    )
-    dev = {name: score["value"] for name, score in expected.metadata["dev"].items()}
-    assert seen["measured"] == dev
-    model = to_table(seen["experiment"].model)
-    assert model == {**expected.settings["model"], "dropout": 0.5}
-
-
-def test_fine_tuning_moves_on_from_the_parent_and_leaves_it(
-    experiment: Make, trained: Path, folder: Path, contents: Contents
-) -> None:
-    before = contents(trained)
-    gentle = ("training.learning_rate=1e-5", "training.best_metric=loss", "training.average=0")
-    train(Start(experiment(*gentle), folder, parent=trained))
-    tuned, parent = (load_tensors(path / "best" / WEIGHTS) for path in (folder, trained))
-    torch.testing.assert_close(tuned, parent, rtol=0, atol=1e-3)
-    assert any(not torch.equal(tuned[name], parent[name]) for name in parent)
-    assert contents(trained) == before
-    assert Run(folder).manifest()["inputs"].keys() >= {"parent"}
-
-
-def test_a_fine_tuned_run_killed_before_its_first_checkpoint_begins_from_its_parent_again(
-    experiment: Make, run: Path, tmp_path: Path, contents: Contents
-) -> None:
-    train(Start(experiment(), tmp_path / "steady", parent=run))
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(Trainer, "_validate_and_save", killed)
-        train(Start(experiment(), tmp_path / "killed", parent=run))
-    resume(tmp_path / "killed")
-    assert contents(tmp_path / "killed") == contents(tmp_path / "steady")
-
-
-@pytest.mark.usefixtures("never")
-def test_a_parent_that_has_changed_is_refused_where_it_is_needed_again(
-    experiment: Make, run: Path, folder: Path
-) -> None:
-    with pytest.raises(Killed):
-        train(Start(experiment(), folder, parent=run))
-    (run / "best").unlink()
-    (run / "best").symlink_to("checkpoints/update-45")
-    with pytest.raises(CheckpointError, match=rf"{run} has changed since {folder} was started"):
-        resume(folder)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ("model.model_size=32", "model.model_size = 32 was asked for, .* which has 16"),
-        ("attention.cross.score=cosine", 'cross.score = "cosine" was asked .* has "scaled-dot"; '),
-    ],
-)
-def test_another_shape_than_the_parents_is_refused(
-    experiment: Make, trained: Path, folder: Path, change: str, message: str
-) -> None:
-    with pytest.raises(ConfigError, match=message):
-        train(Start(experiment(change), folder, parent=trained))
-    assert not folder.exists()
-
-
-def test_whoever_may_read_a_folder_may_read_its_weights(trained: Path) -> None:
-    modes = [(trained / "best" / name).stat().st_mode for name in (WEIGHTS, "config.toml")]
-    assert modes[0] == modes[1]
-
-
-def test_a_parent_with_another_segmenter_is_refused(
-    experiment: Make, trained: Path, apart: Path, folder: Path
-) -> None:
-    with pytest.raises(CheckpointError, match="was trained with another segmenter than"):
-        train(Start(experiment(f"data.train={apart}"), folder, parent=trained))
-    assert not folder.exists()
-
-
-def test_a_parent_that_is_no_model_is_refused(experiment: Make, toy: Path, folder: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"holds no model \(no metadata.json\) and no run"):
-        train(Start(experiment(), folder, parent=toy))
-
-
-# A budget of time
-
-
-def test_a_budget_is_a_number_of_updates_that_is_recorded(
-    experiment: Make, tmp_path: Path, contents: Contents, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    speed = Speed(update=3.0, validation=3.0)
-    budgeted = experiment("training.budget=60s", "model.dropout=0.3", "training.schedule=linear")
-    updates = plan_updates(60, speed, budgeted.training)
-    assert 5 < updates < 15
-    probe = start.probe
-    monkeypatch.setattr("nmt.training.budget.PROBES", 2)
-    monkeypatch.setattr(start, "probe", lambda *given: probe(*given) and speed)
-    train(Start(budgeted, tmp_path / "budget"))
-    recorded = read_experiment(load_table(tmp_path / "budget" / "config.toml"))
-    assert recorded.training == dataclasses.replace(budgeted.training, max_updates=updates)
-    plain = dataclasses.replace(
-        recorded, training=dataclasses.replace(recorded.training, budget="")
-    )
-    train(Start(plain, tmp_path / "plain"))
-    one, two = (contents(tmp_path / name) for name in ("budget", "plain"))
-    learnt = {name for name in one if name.endswith((".safetensors", ".jsonl"))}
-    assert len(learnt) > 5
-    assert {name: one[name] for name in learnt} == {name: two[name] for name in learnt}
-
-
-def test_a_run_with_a_budget_is_resumed_without_a_probe(
-    experiment: Make, tmp_path: Path, contents: Contents, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    probes = iter([Speed(10.0, 1.0), Speed(10.0, 1.0)])
-    monkeypatch.setattr(start, "probe", lambda *_: next(probes))
-    budgeted = experiment("training.budget=90s", "model.dropout=0.3")
-    train(Start(budgeted, tmp_path / "steady"))
-    for name in ("point_links", "_validate_and_save"):  # after a checkpoint, before one
-        shutil.rmtree(tmp_path / "killed", ignore_errors=True)
-        probes = iter([Speed(10.0, 1.0)])
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(Trainer, name, killed)
-            train(Start(budgeted, tmp_path / "killed"))
-        resume(tmp_path / "killed")
-        assert contents(tmp_path / "killed") == contents(tmp_path / "steady")
-
-
-def test_the_clock_stops_what_the_plan_did_not_foresee(
-    experiment: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(start, "probe", lambda *_: Speed(1e-6, 0.0))
-    summary = train(Start(experiment("training.budget=1s", "training.validate_every=9"), folder))
-    assert summary["seconds"] > 1
-    assert summary["update"] < 900_000
-    assert (folder / "last").resolve().name == f"update-{summary['update']}"
-    events = list(map(json.loads, (folder / "metrics.jsonl").read_text().splitlines()))
-    validated = [event["update"] for event in events if event["event"] == "validation"]
-    assert validated[-1] == summary["update"]
-
-
-def test_a_run_whose_time_was_up_when_it_was_stopped_is_validated_at_resume(
-    experiment: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(start, "probe", lambda *_: Speed(1.0, 0.0))
-    update = Trainer._one_update
-
-    def stopping(trainer: Trainer, batches: Any) -> None:
-        update(trainer, batches)
-        trainer._save({})
-        raise Killed
-
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(Trainer, "_one_update", stopping)
-        train(Start(experiment("training.budget=90s"), folder))
-    path = folder / "last" / "state" / "progress.json"
-    write_json(path, {**read_json(path), "seconds": 91.0})
-    assert resume(folder)["best"] == "update-1"
-    assert load_package(folder).metadata["dev"]["chrf"]["value"] >= 0

@@ -66,8 +66,8 @@ def test_the_plan_is_the_most_updates_that_fit(seconds: float, speed: Speed) -> 
 
 
 def test_a_plan_tells_what_it_was_made_from() -> None:
-    config = TrainingConfig(budget="8m")
-    assert Speed(0.0605, 1.25, 114, (0.055, 0.09)).plan(config, 7312) == (
+    config = TrainingConfig(budget="8m", max_updates=7312)
+    assert Speed(0.0605, 1.25, 114, (0.055, 0.09)).plan(config) == (
         "budget 8m: 60 ms an update (114 timed, half of them in 55 to 90 ms), 1.2 s a validation: "
         "7,312 updates"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import CheckpointError, DataError
-from nmt.files import sha256
+from nmt.files import read_json, sha256, write_json
 from nmt.training.run import Run, refuse_changed_settings
 
 
@@ -138,12 +138,12 @@ def test_a_manifest_that_lacks_something_is_refused(folder: Run, content: str) -
 def test_settings_that_are_not_those_of_the_start_are_refused(folder: Run) -> None:
     path = folder.folder / "config.toml"
     with pytest.raises(CheckpointError, match=r"cannot read .*config\.toml: No such file"):
-        refuse_changed_settings(folder.folder, {"settings": "abc"})
+        refuse_changed_settings(folder.folder, {"settings": ["abc"]})
     path.write_text("")
     refuse_changed_settings(folder.folder, {})  # as the first versions left it
-    refuse_changed_settings(folder.folder, {"settings": sha256(path)})
+    refuse_changed_settings(folder.folder, {"settings": ["abc", sha256(path)]})
     with pytest.raises(CheckpointError, match=r"config\.toml has changed since .* was started"):
-        refuse_changed_settings(folder.folder, {"settings": "abc"})
+        refuse_changed_settings(folder.folder, {"settings": ["abc"]})
 
 
 def test_a_log_that_is_damaged_loses_no_whole_line(folder: Run) -> None:
@@ -157,3 +157,15 @@ def test_a_log_that_is_damaged_loses_no_whole_line(folder: Run) -> None:
 def test_a_folder_without_manifest_is_no_run(folder: Run) -> None:
     with pytest.raises(CheckpointError, match=r"run holds no run \(no manifest.json\)"):
         folder.manifest()
+
+
+def test_settings_that_are_kept_later_are_known(folder: Run) -> None:
+    path = folder.folder / "config.toml"
+    write_json(folder.folder / "manifest.json", {"settings": ["abc"]})
+    folder.keep_settings({"training": {"max_updates": 7}})
+    manifest = read_json(folder.folder / "manifest.json")
+    assert manifest == {"settings": ["abc", sha256(path)]}
+    refuse_changed_settings(folder.folder, manifest)
+    write_json(folder.folder / "manifest.json", {})  # as the first versions left it
+    folder.keep_settings({})
+    assert read_json(folder.folder / "manifest.json") == {}
