@@ -9,12 +9,14 @@ import numpy as np
 import torch
 
 from nmt.corpus.batches import pad, plan_batches
-from nmt.errors import CheckpointError, ConfigError
+from nmt.errors import CheckpointError, ConfigError, DataError
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
 from nmt.model.directory import Segmenters
-from nmt.search.beam import Ends, Hypothesis, beam_search
 from nmt.search.config import SearchConfig
+from nmt.search.coverage import CoverageScorer
+from nmt.search.find import Wanted, find
+from nmt.search.hypothesis import Ends, Hypothesis
 from nmt.search.scorer import ModelScorer, Source
 
 log = logging.getLogger(__name__)
@@ -33,15 +35,32 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Translation:
-    """The translations of one line, best first: at least one, an empty one for an empty line."""
+    """The translations of one line, best first or as drawn: at least one, an empty one for an empty
+    line.
+    """
 
     source: str
     candidates: tuple[Candidate, ...]
 
     @property
     def text(self) -> str:
-        """Give the best."""
+        """Give the first."""
         return self.candidates[0].text
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A line to search for.
+
+    Attributes:
+        number: Of the line, from 1.
+        ids: Of its text, tags included; empty where there is no text.
+        prefix: Ids that its translation must begin with.
+    """
+
+    number: int
+    ids: list[int]
+    prefix: list[int]
 
 
 class Translator:
@@ -59,6 +78,7 @@ class Translator:
         self._segmenters = segmenters
         self._search = search
         self._device = compute.device
+        self._seed = compute.seed
         target = segmenters.target
         self._tags = segmenters.source.tag_ids(search.source_tag)
         self._ends = Ends(target.start_id, target.eos_id)
@@ -70,56 +90,101 @@ class Translator:
             yield from self.translate_together(chunk, done + 1)
             done += len(chunk)
 
-    def translate_together(self, lines: Sequence[str], first_number: int = 1) -> list[Translation]:
-        """Translate lines that are in memory, of which the first has the given number."""
-        ids = self._segmenters.source.encode_lines(lines)
-        room = self._max_length - 1 - len(self._tags)  # 1: for the end of sentence
-        if room < 1:
-            raise ConfigError("search.source_tag leaves no room for text within model.max_length")
-        for number, sequence in enumerate(ids, start=first_number):
-            if len(sequence) > room:
-                log.warning(
-                    "line %d has %d pieces; only the first %d are translated, all that the model "
-                    "can read (model.max_length)",
-                    number, len(sequence), room,
-                )  # fmt: skip
-        found = self._search_all(
-            [self._tags + sequence[:room] if sequence else [] for sequence in ids]
-        )
-        for number, (sequence, hypotheses) in enumerate(zip(ids, found, strict=True), first_number):
-            if sequence and not hypotheses:
+    def translate_together(
+        self, lines: Sequence[str], first_number: int = 1, prefixes: Sequence[str] = ()
+    ) -> list[Translation]:
+        """Translate lines that are in memory, of which the first has the given number.
+
+        Args:
+            prefixes: For each line the text that its translation must begin with, if any must.
+
+        Raises:
+            DataError: A prefix is longer than the model can write, or holds unknown characters.
+        """
+        sentences = self._sentences(lines, prefixes, first_number)
+        found = self._search_all(sentences)
+        for sentence, hypotheses in zip(sentences, found, strict=True):
+            if sentence.ids and not hypotheses:
                 raise CheckpointError(
-                    f"line {number} has no translation of finite probability: the model's weights "
-                    "hold values that are not numbers"
+                    f"line {sentence.number} has no translation of finite probability: the "
+                    "model's weights hold values that are not numbers"
                 )
         return [
             Translation(line, self._candidates(hypotheses))
             for line, hypotheses in zip(lines, found, strict=True)
         ]
 
-    def _search_all(self, ids: list[list[int]]) -> list[list[Hypothesis]]:
-        """Search for every sequence, in batches of like length; an empty one gets none."""
-        found: list[list[Hypothesis]] = [[] for _ in ids]
-        filled = np.array([number for number, each in enumerate(ids) if each], np.int64)
-        lengths = np.array([len(ids[number]) + 1 for number in filled], np.int64)
+    def _sentences(
+        self, lines: Sequence[str], prefixes: Sequence[str], first_number: int
+    ) -> list[Sentence]:
+        """Segment lines and what their translations must begin with."""
+        room = self._max_length - 1 - len(self._tags)  # 1: for the end of sentence
+        if room < 1:
+            raise ConfigError("search.source_tag leaves no room for text within model.max_length")
+        begun = self._segmenters.target.encode_lines(prefixes or [""] * len(lines))
+        sentences = []
+        sources = self._segmenters.source.encode_lines(lines)
+        for number, (ids, prefix) in enumerate(zip(sources, begun, strict=True), first_number):
+            if len(ids) > room:
+                log.warning(
+                    "line %d has %d pieces; only the first %d are translated, all that the model "
+                    "can read (model.max_length)",
+                    number, len(ids), room,
+                )  # fmt: skip
+            self._refuse_prefix(number, prefix)
+            tagged = self._tags + ids[:room] if ids else []
+            sentences.append(Sentence(number, tagged, prefix))
+        return sentences
+
+    def _refuse_prefix(self, number: int, prefix: Sequence[int]) -> None:
+        """Refuse to begin with what the model cannot write."""
+        if len(prefix) >= self._max_length:
+            raise DataError(
+                f"line {number}: the prefix has {len(prefix)} pieces, but the model can write "
+                f"at most {self._max_length - 1} (model.max_length)"
+            )
+        if self._segmenters.target.unknown_id in prefix:
+            raise DataError(f"line {number}: the prefix holds characters that the model lacks")
+
+    def _search_all(self, sentences: Sequence[Sentence]) -> list[list[Hypothesis]]:
+        """Search for every sentence, in batches of like length; an empty one gets none."""
+        found: list[list[Hypothesis]] = [[] for _ in sentences]
+        filled = np.array([place for place, each in enumerate(sentences) if each.ids], np.int64)
+        lengths = np.array([len(sentences[place].ids) + 1 for place in filled], np.int64)
         budget = max(self._search.batch_tokens, int(lengths.max(initial=1)))
         # The longest first: if memory does not suffice, that shows at once.
         for batch in reversed(plan_batches(lengths, lengths, budget, np.arange(len(filled)))):
-            numbers = filled[batch]
-            hypotheses = self._search_batch([ids[number] for number in numbers])
-            for number, each in zip(numbers, hypotheses, strict=True):
-                found[number] = each
+            places = filled[batch]
+            hypotheses = self._search_batch([sentences[place] for place in places])
+            for place, each in zip(places, hypotheses, strict=True):
+                found[place] = each
         return found
 
-    def _search_batch(self, ids: list[list[int]]) -> list[list[Hypothesis]]:
-        """Search for sequences of like length at once."""
-        arrays = [np.array(sequence, np.int64) for sequence in ids]
+    def _search_batch(self, sentences: Sequence[Sentence]) -> list[list[Hypothesis]]:
+        """Search for sentences of like length at once."""
+        arrays = [np.array(each.ids, np.int64) for each in sentences]
         padded, lengths = pad(arrays, None, self._segmenters.source.eos_id)
         source = Source(
             torch.from_numpy(padded).to(self._device), torch.from_numpy(lengths).to(self._device)
         )
-        limits = [min(self._search.limit(int(each)), self._max_length) for each in lengths]
-        return beam_search(self._scorer, source, self._ends, limits, self._search)
+        wanted = Wanted(
+            limits=[
+                self._limit(int(length), len(each.prefix))
+                for length, each in zip(lengths, sentences, strict=True)
+            ],
+            prefixes=[each.prefix for each in sentences],
+            lines=[each.number for each in sentences],
+            seed=self._seed,
+        )
+        if self._search.coverage_beta:
+            scorer = CoverageScorer(self._scorer, self._search.coverage_beta)
+            return find(scorer, source, self._ends, wanted, self._search)
+        return find(self._scorer, source, self._ends, wanted, self._search)
+
+    def _limit(self, source_length: int, prefix_length: int) -> int:
+        """Give the most ids of a translation, its end included; a prefix has room to go on."""
+        room = max(self._search.limit(source_length), prefix_length + self._search.limit_extra)
+        return min(room, self._max_length)
 
     def _candidates(self, hypotheses: Sequence[Hypothesis]) -> tuple[Candidate, ...]:
         """Turn hypotheses into text."""

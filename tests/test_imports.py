@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "nmt"
 ALWAYS = {"errors", "settings", "files", "tables"}
 BELOW_CLI = {
     "text", "corpus", "scoring", "model", "attention", "search", "translate", "validation",
-    "training", "experiment", "launch", "show", "pictures",
+    "training", "experiment", "advice", "launch", "show", "pictures",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"corpus", "model"},
     "pictures": set(),
     "experiment": {"text", "corpus", "attention", "model", "training", "search", "scoring"},
+    "advice": {"text", "corpus", "attention", "model", "training", "experiment"},
     "launch": BELOW_CLI - {"launch", "show", "pictures"},
     "show": BELOW_CLI - {"show", "pictures"},
     "watch": BELOW_CLI,

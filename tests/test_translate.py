@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from nmt import translate
 from nmt.attention.config import AttentionSections
-from nmt.errors import CheckpointError
+from nmt.errors import CheckpointError, DataError
 from nmt.model.build import build_model
 from nmt.model.compute import Compute
 from nmt.model.config import ModelConfig
@@ -79,7 +80,7 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Segmenter:
     return learn(tmp_path_factory.mktemp("segmenter"), "identity")
 
 
-def translator(model: EncoderDecoder, segmenter: Segmenter, **search: float) -> Translator:
+def translator(model: EncoderDecoder, segmenter: Segmenter, **search: Any) -> Translator:
     config = SearchConfig(**{"beam": 2, **search})
     return Translator(model, Segmenters(segmenter, segmenter), config, COMPUTE)
 
@@ -229,3 +230,54 @@ def test_a_model_of_no_numbers_is_refused_with_the_first_line(segmenter: Segment
     broken = Translator(Broken(segmenter.vocab_size), segmenters, SearchConfig(), COMPUTE)
     with pytest.raises(CheckpointError, match=r"line 2 has no translation.*not numbers"):
         broken.translate_together(["", "the cat"])
+
+
+SEARCHES = [
+    {"method": "sample", "beam": 1, "nbest": 2, "top_p": 0.9}, {"beam": 4, "groups": 2, "nbest": 4},
+    {"coverage_beta": 0.2}, {"stop": "bound", "no_repeat_ngram": 2},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("search", SEARCHES, ids=str)
+def test_however_searched_for_a_translation_depends_on_its_line_alone(
+    transformer: EncoderDecoder, segmenter: Segmenter, search: dict[str, Any]
+) -> None:
+    prefixes = ["the", "", "", "a", "", "", "", "x y", "", "dog"]
+    made = translator(transformer, segmenter, **search)
+    together = made.translate_together(LINES, 1, prefixes)
+    small = translator(transformer, segmenter, batch_tokens=1, **search)
+    for number, (line, prefix, expected) in enumerate(zip(LINES, prefixes, together, strict=True)):
+        (alone,) = small.translate_together([line], number + 1, [prefix])
+        assert [each.text for each in alone.candidates] == [e.text for e in expected.candidates]
+        for mine, theirs in zip(alone.candidates, expected.candidates, strict=True):
+            assert mine.score == pytest.approx(theirs.score, abs=1e-4)
+            assert mine.text.startswith(prefix) or not line.strip()
+
+
+def test_samples_depend_on_the_seed(transformer: EncoderDecoder, segmenter: Segmenter) -> None:
+    segmenters, config = Segmenters(segmenter, segmenter), SearchConfig(method="sample", beam=1)
+    texts = []
+    for seed in (1, 2, 1):
+        made = Translator(transformer, segmenters, config, replace(COMPUTE, seed=seed))
+        texts.append([each.text for each in made.translate(LINES)])
+    assert texts[0] == texts[2] != texts[1]
+    made = Translator(transformer, segmenters, config, COMPUTE)
+    alike = [each.text for each in made.translate(["the cat"] * 5)]
+    assert len(set(alike)) > 1, "a line is drawn for by its number"
+
+
+def test_a_prefix_has_room_to_go_on(copier: Translator, segmenter: Segmenter) -> None:
+    prefix = "the lazy dog and the cat " * 9
+    (found,) = copier.translate_together(["a b"], 1, [prefix])
+    assert found.text.startswith(prefix.strip())
+    short = translator(Copier(segmenter.vocab_size), segmenter, limit_ratio=0.0, limit_extra=1)
+    (found,) = short.translate_together(["over the lazy dog"], 1, ["over"])
+    assert found.text == "over"
+
+
+def test_a_prefix_that_cannot_be_written_is_refused_with_its_line(segmenter: Segmenter) -> None:
+    made = translator(Copier(segmenter.vocab_size, 8), segmenter)
+    prefix = "x y z x y z x y z"
+    size = len(segmenter.encode(prefix))
+    with pytest.raises(DataError, match=rf"^line 4: the prefix has {size} pieces, .* at most 7 "):
+        made.translate_together(["a", "b"], 3, ["", prefix])

@@ -26,6 +26,7 @@ COMMANDS = {  # in the order of the chain, which is the order of the help text
     "check": ("Prove what is promised, on settings and data of your own.", "nmt.cli.check:check"),
     "attention": ("Choose, measure, compare and check attention.", "nmt.cli.attention:attention"),
     "bench": ("Measure speed on this machine.", "nmt.cli.bench:bench"),
+    "config": ("Explain settings, and warn of those that ruin a run.", "nmt.cli.config:config"),
     "settings": (
         "Explain every setting, as a TOML file to start from.",
         "nmt.cli.settings:settings",

@@ -6,13 +6,10 @@ from pathlib import Path
 import click
 
 from nmt.cli.command import NmtCommand, verbosity_options
-from nmt.cli.options import MARK, attention_options, config_options, setting_options
-from nmt.corpus.config import DataConfig
+from nmt.cli.options import MARK
+from nmt.cli.train_options import train_options
 from nmt.errors import ConfigError
-from nmt.model.compute import ComputeConfig
-from nmt.model.config import ModelConfig
 from nmt.settings import Table, parse_assignment
-from nmt.training.config import TrainingConfig
 
 log = logging.getLogger(__name__)
 
@@ -37,17 +34,7 @@ nmt train --from run --train new-corpus --output tuned --learning-rate 1e-4
     help="What to do if the run exists; auto: resume it if settings and data are these, else "
     "replace it.",
 )
-@setting_options(
-    DataConfig, "train", "dev_source", "dev_target", "test", "allow_overlap", "batch_tokens"
-)
-@setting_options(ModelConfig, "preset", "arch")
-@attention_options
-@setting_options(
-    TrainingConfig, "max_updates", "budget", "learning_rate", "warmup", "schedule",
-    "validate_every", "best_metric", "patience",
-)  # fmt: skip
-@setting_options(ComputeConfig, "seed", "threads", "device", "precision")
-@config_options
+@train_options
 @verbosity_options
 def train(
     output: str | None, resume: str | None, parent: str | None, existing: str, table: Table

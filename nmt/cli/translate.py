@@ -12,8 +12,9 @@ from tqdm import tqdm
 
 from nmt.cli.command import NmtCommand, verbosity_options
 from nmt.cli.options import config_options, setting_options
+from nmt.errors import DataError
 from nmt.model.compute import ComputeConfig
-from nmt.search.config import SearchConfig
+from nmt.search.config import SearchConfig, inherited
 from nmt.settings import Table, load_table
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
     example="""
     nmt translate run test.en --output test.hyp.de
     echo "Click OK to save the changes." | nmt translate run
+    nmt translate run test.en --method sample --top-p 0.9 --nbest 5 --seed 7 --format tsv
     """,
 )
 @click.argument("model", type=click.Path())
@@ -41,24 +43,37 @@ log = logging.getLogger(__name__)
     help="Text: translations alone. TSV: line number, score, translation; a line for each of the "
     "n best. JSON: an object a line.",
 )
+@click.option(
+    "--prefix",
+    type=click.Path(),
+    help="Text that translations must begin with, a line for each line of TEXT; an empty one asks "
+    "for nothing.",
+)
 @setting_options(
-    SearchConfig, "beam", "length_alpha", "nbest", "limit_ratio", "limit_extra", "batch_tokens",
-    "source_tag",
+    SearchConfig, "method", "beam", "length_alpha", "length_penalty", "coverage_beta", "stop",
+    "nbest", "groups", "diversity", "temperature", "top_k", "top_p", "epsilon", "no_repeat_ngram",
+    "limit_ratio", "limit_extra", "batch_tokens", "source_tag",
 )  # fmt: skip
 @setting_options(ComputeConfig, "seed", "threads", "device", "precision")
 @config_options
 @verbosity_options
-def translate(model: str, text: str, output: str, style: str, table: Table) -> None:
+def translate(
+    model: str, text: str, output: str, style: str, prefix: str | None, table: Table
+) -> None:
     """Translate TEXT (default: standard input) with MODEL, a model directory or a run.
 
     Writes one line for each line, in order, empty ones included. With --nbest, text is as many
-    lines for each. Search settings and precision are those of the model's training, unless given.
+    lines for each. Search settings and precision are those of the model's training, unless given;
+    another --method than the model's own starts from that method's defaults.
     """
-    from nmt.text.lines import encode_line, open_output
+    from nmt.text.lines import STANDARD, encode_line, open_output
 
+    if text == prefix == STANDARD:
+        raise DataError("only one of text and --prefix can be read from standard input")
     translator, nbest = load(model, table)
+    found = translations(translator, text, prefix)
     with open_output(output) as stream:
-        for number, translation in enumerate(translations(translator, text), start=1):
+        for number, translation in enumerate(found, start=1):
             for line in shown(translation, style, number, nbest):
                 stream.write(encode_line(line))
             if output == "-":
@@ -86,22 +101,58 @@ def load(model: str, table: Table) -> tuple["Translator", int]:
 def with_own(own: Table, table: Table) -> Table:
     """Put settings that the model was trained with under those that are asked for."""
     precision = {"precision": own.get("compute", {}).get("precision", "auto")}
-    merged = dict(table)
-    for name, values in (("search", own.get("search", {})), ("compute", precision)):
+    merged, search = dict(table), own.get("search", {})
+    if isinstance(table.get("search", {}), dict):
+        search = inherited(search, table.get("search", {}))
+    for name, values in (("search", search), ("compute", precision)):
         given = table.get(name, {})
         merged[name] = {**values, **given} if isinstance(given, dict) else given
     return merged
 
 
-def translations(translator: "Translator", text: str) -> Iterator["Translation"]:
+def translations(
+    translator: "Translator", text: str, prefix: str | None
+) -> Iterator["Translation"]:
     """Translate lines, with progress."""
-    done = 0
+    done, prefixes = 0, Prefixes(prefix, text)
     quiet = None if log.isEnabledFor(logging.INFO) else True  # None: only at a terminal
     with tqdm(desc="translate", unit=" lines", disable=quiet) as bar:
         for lines in groups(text):
-            yield from translator.translate_together(lines, done + 1)
+            begun = prefixes.take(done, len(lines))
+            yield from translator.translate_together(lines, done + 1, begun)
             done += len(lines)
             bar.update(len(lines))
+    prefixes.refuse_more(done)
+
+
+class Prefixes:
+    """What translations must begin with, read beside the text."""
+
+    def __init__(self, path: str | None, text: str) -> None:
+        from nmt.text.lines import read_lines, shown_path
+
+        self._lines = read_lines(path) if path else None
+        self._names = (shown_path(path), shown_path(text)) if path else ("", "")
+
+    def take(self, done: int, count: int) -> list[str]:
+        """Read those of the next lines; none where there are none at all."""
+        if self._lines is None:
+            return []
+        taken = list(islice(self._lines, count))
+        if len(taken) < count:
+            raise DataError(
+                f"{self._names[0]} has {done + len(taken):,} lines, but {self._names[1]} has more; "
+                "--prefix needs as many, empty ones where nothing is asked for"
+            )
+        return taken
+
+    def refuse_more(self, done: int) -> None:
+        """Raise DataError where prefixes are left over."""
+        if self._lines is not None and next(self._lines, None) is not None:
+            raise DataError(
+                f"{self._names[1]} has {done:,} lines, but {self._names[0]} has more; "
+                "--prefix needs as many, empty ones where nothing is asked for"
+            )
 
 
 def groups(text: str) -> Iterator[list[str]]:

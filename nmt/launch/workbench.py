@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nmt.advice.case import Case
+from nmt.advice.facts import usable_cores
+from nmt.advice.table import pitfalls
 from nmt.corpus.batches import Batch, BatchStream
 from nmt.corpus.corpora import Corpora
 from nmt.corpus.order import Mixed
@@ -15,7 +18,7 @@ from nmt.corpus.sampling import sampling_of
 from nmt.errors import ConfigError
 from nmt.experiment import Experiment
 from nmt.launch.development import boundaries, dev_batches, read_dev, segmenters_of
-from nmt.model.compute import Compute, prepare
+from nmt.model.compute import Compute, has_fast_bf16, prepare
 from nmt.model.contract import EncoderDecoder
 from nmt.model.directory import (
     Segmenters,
@@ -114,7 +117,7 @@ class Workbench:
 
     def train(self, run: Run, experiment: Experiment, progress: Progress) -> dict[str, Any]:
         """Run the loop, with its messages in the run's log as well."""
-        started_by = run.manifest().get("processes", 1)
+        started_by, ranks = run.manifest().get("processes", 1), self.updater.engine.ranks
         materials = Materials(
             stream=self.stream,
             dev_batches=self.dev_batches,
@@ -125,11 +128,13 @@ class Workbench:
             seconds=parse_budget(experiment.training.budget),
             batches=experiment.training.accumulate * started_by,
         )
-        trainer = Trainer(run, self.updater, experiment.training, materials, progress)
         watched = told_to_tensorboard(run, progress.update, wanted=experiment.training.tensorboard)
         with logged_to(run.log), watched:
             self._announce(experiment)
-            tell_of_processes(self.updater.engine.ranks.size, materials.batches, experiment)
+            if ranks.leads:
+                self._warn(experiment, progress.update)
+            tell_of_processes(ranks.size, materials.batches, experiment)
+            trainer = Trainer(run, self.updater, experiment.training, materials, progress)
             return trainer.train()
 
     def _announce(self, experiment: Experiment) -> None:
@@ -139,6 +144,21 @@ class Workbench:
             f"{count_parameters(self.model):,}", f"{len(self.corpus):,}",
             f"{experiment.training.max_updates:,}", precision, self.compute.device,
         )  # fmt: skip
+
+    def _warn(self, experiment: Experiment, resumed: int) -> None:
+        """Tell of settings that ruin the run, of which something is known by now."""
+        sides = ("source", "target")
+        case = Case(
+            experiment=experiment,
+            resumed=resumed,
+            is_planned=True,
+            longest=max(self.corpus.longest(side) for side in sides) + 1,
+            dev_tokens=sum(batch.tokens for batch in self.dev_batches),
+            has_fast_bf16=has_fast_bf16(self.compute.device),
+            cores=usable_cores(),
+        )
+        for _, pitfall in pitfalls(case):
+            log.warning("%s", pitfall)
 
 
 def tell_of_processes(size: int, batches: int, experiment: Experiment) -> None:

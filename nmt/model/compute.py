@@ -53,11 +53,12 @@ class ComputeConfig:
 
 @dataclass(frozen=True)
 class Compute:
-    """A device, the type that products run in, and how processes share a model."""
+    """A device, the type that products run in, how processes share a model, and a seed."""
 
     device: "torch.device"
     dtype: "torch.dtype"
     sharding: str = "ddp"
+    seed: int = 1
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Run products in `dtype` inside this context."""
@@ -90,7 +91,7 @@ def prepare(config: ComputeConfig, *, training: bool) -> Compute:
     fast = config.precision == "auto" and training and has_fast_bf16(device)
     wanted = config.precision == "bf16" or fast
     dtype = torch.bfloat16 if wanted else torch.float32
-    return Compute(device, dtype, config.sharding)
+    return Compute(device, dtype, config.sharding, config.seed)
 
 
 def processor() -> str:

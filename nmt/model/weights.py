@@ -1,4 +1,5 @@
-"""The weights of attention in every mechanism of a model, while it reads a target by force.
+"""The weights of attention: of every mechanism while a model reads a target by force, and of
+cross-attention in a step of decoding.
 
 B batch, H heads, T queries, S keys.
 """
@@ -121,3 +122,28 @@ def outermost(model: nn.Module) -> list[tuple[str, Attention]]:
     found = [(name, each) for name, each in modules if isinstance(each, Attention)]
     wholes = tuple(f"{name}." for name, _ in found)
     return [(name, each) for name, each in found if not name.startswith(wholes)]
+
+
+@contextmanager
+def listening(model: nn.Module) -> Iterator[list[Tensor]]:
+    """Hear what each layer's cross-attention looks at in a step, (B, beam, S), heads averaged."""
+    heard: list[Tensor] = []
+
+    def hear(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Attended) -> None:
+        memory = (*args, kwargs.get("memory"))[1]
+        weights = given(result)
+        if memory is None and weights is not None:  # in a step, cross-attention has no memory
+            heard.append(weights.float().mean(1))
+
+    with ExitStack() as stack:
+        for mechanism in distinct(model):
+            asking = mechanism.register_forward_pre_hook(ask, with_kwargs=True)
+            hearing = mechanism.register_forward_hook(hear, with_kwargs=True)
+            stack.callback(asking.remove)
+            stack.callback(hearing.remove)
+        yield heard
+
+
+def distinct(model: nn.Module) -> list[Attention]:
+    """List cross-attention and what may be it, each once however many layers share it."""
+    return list({id(each): each for _, each in outermost(model) if each.gives_weights}.values())

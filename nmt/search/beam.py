@@ -1,6 +1,6 @@
-"""Beam search; greedy search is a beam of one.
+"""Beam search; greedy search is a beam of one, diverse beam search has several groups.
 
-B sentences, k beam, V vocabulary.
+B sentences, k beam, G groups of w = k / G hypotheses, V vocabulary.
 """
 
 from collections.abc import Sequence
@@ -11,30 +11,11 @@ import torch
 from torch import Tensor
 
 from nmt.search.config import SearchConfig
+from nmt.search.expansion import Expansion, Group, add_cost, end_all, expand, keep_going
+from nmt.search.hypothesis import Ends, Hypothesis
 from nmt.search.scorer import Candidates, Scorer, Source, State
 
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """A complete translation.
-
-    Attributes:
-        ids: Without the ids that open and close it.
-        log_prob: Of the ids and of the end.
-        score: What hypotheses are ranked by: log_prob / (len(ids) + 1) ** length_alpha.
-    """
-
-    ids: tuple[int, ...]
-    log_prob: float
-    score: float
-
-
-@dataclass(frozen=True)
-class Ends:
-    """The ids that open and close a target."""
-
-    start: int
-    end: int
+Done = list[list[list[Hypothesis]]]  # by sentence and group
 
 
 @dataclass(frozen=True)
@@ -47,7 +28,7 @@ class Live(Generic[State]):
         limits: (B,) most ids of each, end included.
         history: (B, k, steps + 1) ids so far, the start included.
         parents: (B, k) the row that each continues.
-        totals: (B, k) log-probability so far.
+        totals: (B, k) log-probability so far; -inf in a row that nothing fills.
     """
 
     state: State
@@ -58,15 +39,6 @@ class Live(Generic[State]):
     totals: Tensor
 
 
-@dataclass(frozen=True)
-class Expansion:
-    """The best continuations of each sentence, best first, all (B, width)."""
-
-    totals: Tensor
-    parents: Tensor
-    ids: Tensor
-
-
 @torch.inference_mode()
 def beam_search(
     scorer: Scorer[State], source: Source, ends: Ends, limits: Sequence[int], config: SearchConfig
@@ -74,37 +46,42 @@ def beam_search(
     """Search for the best translations of each sentence.
 
     A hypothesis ends when its end ranks among the best `beam` continuations of its sentence. A
-    sentence is done when `beam` hypotheses have ended, or at its limit, where all must end.
+    sentence is done when `beam` hypotheses have ended, or at its limit, where all must end. With
+    `stop = "bound"` it is done when `nbest` have ended and none that goes on could reach the score
+    of the last of them, which gives what never stopping before the limit gives.
+
+    Groups are searches of their own, each `beam / groups` wide, that take their steps in turn. A
+    group prefers ids that earlier ones do not go on with in the same step; that decides what it
+    keeps, and enters neither log-probability nor score.
 
     Args:
         limits: For each sentence the most ids of a translation, its end included.
 
     Returns:
-        For each sentence up to `nbest` hypotheses, best first.
+        For each sentence up to `nbest` distinct hypotheses, best first.
+
+    Source: Vijayakumar et al. (2018), https://arxiv.org/abs/1610.02424, section 4, for groups.
     """
-    done: list[list[Hypothesis]] = [[] for _ in limits]
-    live = begin(scorer, source, ends, limits, config.beam)
+    done: Done = [[[] for _ in range(config.groups)] for _ in limits]
+    live = begin(scorer, source, ends, limits, config)
     while len(live.sentences):
         candidates, state = scorer.step(live.state, live.history[:, :, -1], live.parents)
-        live = replace(live, state=state)
-        at_limit = live.limits <= live.history.size(2)  # (B,)
-        best = expand(live.totals, candidates, 2 * config.beam)
-        best = end_all(best, live.totals, candidates, at_limit, ends.end)
-        collect(done, live, best, ends.end, config)
-        live = proceed(live, best, ends.end)
-        live = drop_done(scorer, live, done, at_limit, config.beam)
-    for hypotheses in done:
-        hypotheses.sort(key=lambda hypothesis: -hypothesis.score)  # stable: the earlier wins a tie
-    return [hypotheses[: config.nbest] for hypotheses in done]
+        live = advance(replace(live, state=state), candidates, ends.end, done, config)
+        live = drop_done(scorer, live, done, config)
+    return [pool(groups)[: config.nbest] for groups in done]
 
 
 def begin(
-    scorer: Scorer[State], source: Source, ends: Ends, limits: Sequence[int], beam: int
+    scorer: Scorer[State],
+    source: Source,
+    ends: Ends,
+    limits: Sequence[int],
+    config: SearchConfig,
 ) -> Live[State]:
-    """Start every sentence with one hypothesis; the other rows are impossible until they fill."""
-    size, device = len(limits), source.ids.device
+    """Start every group with one hypothesis; the other rows are impossible until they fill."""
+    size, beam, device = len(limits), config.beam, source.ids.device
     totals = torch.full((size, beam), -torch.inf, device=device)
-    totals[:, 0] = 0.0
+    totals[:, :: beam // config.groups] = 0.0
     return Live(
         state=scorer.start(source, beam, max(limits, default=0)),
         sentences=torch.arange(size, device=device),
@@ -115,85 +92,104 @@ def begin(
     )
 
 
-def expand(totals: Tensor, candidates: Candidates, width: int) -> Expansion:
-    """Find the best continuations of each sentence; ties go to the lower row, then the lower id.
-
-    Only the best `width` of each row can be among the best `width` of the sentence.
-    """
-    log_probs, ids = candidates.top(width)  # (B, k, width or V)
-    scores = (totals.unsqueeze(-1) + log_probs).flatten(1)
-    rows = torch.arange(totals.size(1), device=totals.device)
-    parents = rows[None, :, None].expand_as(ids).flatten(1)
-    # Within a row the better stands first and equals by id, so a stable sort breaks ties.
-    best, order = scores.sort(dim=-1, descending=True, stable=True)
-    order = order[:, :width]
-    return Expansion(best[:, :width], parents.gather(1, order), ids.flatten(1).gather(1, order))
-
-
-def end_all(
-    best: Expansion, totals: Tensor, candidates: Candidates, at_limit: Tensor, end: int
-) -> Expansion:
-    """Where a sentence is at its limit, let every hypothesis end and nothing else happen."""
-    if not bool(at_limit.any()):
-        return best
-    ended = totals + candidates.log_probs()[:, :, end]  # (B, k)
-    ranked, parents = ended.sort(dim=-1, descending=True, stable=True)
-    beam, where = totals.size(1), at_limit.unsqueeze(-1)
-    forced = torch.full_like(best.totals, -torch.inf)
-    forced[:, :beam] = ranked
-    rows = torch.zeros_like(best.parents)
-    rows[:, :beam] = parents
-    return Expansion(
-        torch.where(where, forced, best.totals),
-        torch.where(where, rows, best.parents),
-        best.ids.masked_fill(where, end),
-    )
+def advance(
+    live: Live[State], candidates: Candidates, end: int, done: Done, config: SearchConfig
+) -> Live[State]:
+    """Take one step with every group, and put aside the hypotheses that end."""
+    at_limit, width = live.limits <= live.history.size(2), config.beam // config.groups
+    grown: list[Expansion] = []
+    cost: Tensor | None = None
+    for number in range(config.groups):
+        group = Group(number, width)
+        best = expand(live.totals, candidates, group, cost)
+        best = end_all(best, live.totals, candidates, at_limit, group, end)
+        for sentence, hypothesis in ended(live, best, candidates, group, end, config):
+            if len(done[sentence][number]) < width or config.stop == "bound":
+                done[sentence][number].append(hypothesis)
+        grown.append(keep_going(best, end, width))
+        if number + 1 < config.groups:
+            cost = add_cost(cost, grown[-1], candidates, config.diversity)
+    return follow(live, grown)
 
 
-def collect(
-    done: list[list[Hypothesis]], live: Live[State], best: Expansion, end: int, config: SearchConfig
-) -> None:
-    """Put aside the hypotheses that end among the best `beam` of their sentence."""
-    beam = config.beam
-    ended = (best.ids[:, :beam] == end) & best.totals[:, :beam].isfinite()
-    length = live.history.size(2)  # the end counts, the start does not
-    for index, rank in ended.nonzero().tolist():
-        total = float(best.totals[index, rank])
-        past = live.history[index, int(best.parents[index, rank]), 1:]
-        score = total / length**config.length_alpha
-        number = int(live.sentences[index])
-        if len(done[number]) < beam:
-            done[number].append(Hypothesis(tuple(past.tolist()), total, score))
+def ended(
+    live: Live[State],
+    best: Expansion,
+    candidates: Candidates,
+    group: Group,
+    end: int,
+    config: SearchConfig,
+) -> list[tuple[int, Hypothesis]]:
+    """List what ends among the best continuations of a group, with its sentence's number."""
+    width, length = group.width, live.history.size(2)  # the end counts, the start does not
+    ends = (best.ids[:, :width] == end) & best.totals[:, :width].isfinite()
+    places, found = ends.nonzero().tolist(), []
+    bonus = candidates.bonus() if places else None
+    for index, rank in places:
+        total, parent = float(best.totals[index, rank]), int(best.parents[index, rank])
+        score = config.score(total, length)
+        if bonus is not None:
+            score += float(bonus[index, parent])
+        ids = tuple(live.history[index, parent, 1:].tolist())
+        found.append((int(live.sentences[index]), Hypothesis(ids, total, score)))
+    return found
 
 
-def proceed(live: Live[State], best: Expansion, end: int) -> Live[State]:
-    """Keep the best `beam` continuations that do not end; each row can end only once."""
-    beam = live.totals.size(1)
-    # Moves ends behind all others without changing the order of either.
-    order = (best.ids == end).to(torch.int8).sort(dim=-1, stable=True).indices[:, :beam]
+def follow(live: Live[State], grown: Sequence[Expansion]) -> Live[State]:
+    """Go on with what every group has kept."""
     totals, parents, ids = (
-        values.gather(1, order) for values in (best.totals, best.parents, best.ids)
+        torch.cat([getattr(each, name) for each in grown], dim=1)
+        for name in ("totals", "parents", "ids")
     )
-    totals = totals.masked_fill(ids == end, -torch.inf)
     past = live.history.gather(1, parents.unsqueeze(-1).expand(-1, -1, live.history.size(2)))
     history = torch.cat([past, ids.unsqueeze(-1)], dim=-1)
     return replace(live, history=history, parents=parents, totals=totals)
 
 
 def drop_done(
-    scorer: Scorer[State],
-    live: Live[State],
-    done: list[list[Hypothesis]],
-    at_limit: Tensor,
-    beam: int,
+    scorer: Scorer[State], live: Live[State], done: Done, config: SearchConfig
 ) -> Live[State]:
-    """Leave sentences that have all their hypotheses, that must end, or that cannot go on."""
-    enough = [len(done[number]) >= beam for number in live.sentences.tolist()]
-    over = torch.tensor(enough, device=at_limit.device) | at_limit
-    over |= ~live.totals.isfinite().any(-1)
+    """Leave groups that have what they need, must end or cannot go on; then empty sentences."""
+    totals = live.totals.unflatten(1, (config.groups, -1))  # (B, G, w)
+    hopes, least = totals.amax(-1), live.history.size(2)
+    facts = zip(live.sentences.tolist(), live.limits.tolist(), hopes.tolist(), strict=True)
+    enough = [
+        [
+            least > limit or is_enough(group, (hope, least, limit), config)
+            for group, hope in zip(done[number], mine, strict=True)
+        ]
+        for number, limit, mine in facts
+    ]
+    over = torch.tensor(enough, device=totals.device) | ~totals.isfinite().any(-1)  # (B, G)
     if not bool(over.any()):
         return live
-    kept = (~over).nonzero().squeeze(-1)
+    live = replace(live, totals=totals.masked_fill(over.unsqueeze(-1), -torch.inf).flatten(1))
+    kept = (~over.all(-1)).nonzero().squeeze(-1)
+    return live if len(kept) == len(over) else select(scorer, live, kept)
+
+
+def is_enough(
+    group: Sequence[Hypothesis], hope: tuple[float, int, int], config: SearchConfig
+) -> bool:
+    """Tell whether a group has ended all the hypotheses that its stopping rule asks for.
+
+    Args:
+        hope: The log-probability of the best that goes on; the fewest and the most ids with
+            which it can end.
+    """
+    width = config.beam // config.groups
+    if config.stop == "beam":
+        return len(group) >= width
+    needed = min(config.nbest, width)
+    if len(group) < needed:
+        return False
+    # Log-probabilities only fall, a bonus is at most 0, and the penalty is monotonous in length.
+    bound = max(config.score(hope[0], length) for length in hope[1:])
+    return sorted((each.score for each in group), reverse=True)[needed - 1] >= bound
+
+
+def select(scorer: Scorer[State], live: Live[State], kept: Tensor) -> Live[State]:
+    """Keep some sentences, given by index."""
     return Live(
         state=scorer.select(live.state, kept),
         sentences=live.sentences[kept],
@@ -202,3 +198,12 @@ def drop_done(
         parents=live.parents[kept],
         totals=live.totals[kept],
     )
+
+
+def pool(groups: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
+    """Sort what groups have found, each translation once; the earlier wins a tie."""
+    found: dict[tuple[int, ...], Hypothesis] = {}
+    for group in groups:
+        for each in group:
+            found.setdefault(each.ids, each)
+    return sorted(found.values(), key=lambda hypothesis: -hypothesis.score)

@@ -1,10 +1,16 @@
 """Settings of the search for translations."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
 from nmt.errors import ConfigError
 from nmt.settings import setting
+
+OF_BEAM = ("stop", "groups", "coverage_beta")
+OF_SAMPLING = ("temperature", "top_k", "top_p", "epsilon")
+OF_METHOD = ("method", "beam", "nbest", "diversity", *OF_BEAM, *OF_SAMPLING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,11 +19,46 @@ class SearchConfig:
 
     section: ClassVar[str] = "search"
 
+    method: str = setting(
+        "beam", "Search for the best translations, or draw them at random.",
+        choices=("beam", "sample"),
+    )  # fmt: skip
     beam: int = setting(5, "Hypotheses kept per sentence after every step; 1 is greedy search.")
     length_alpha: float = setting(
         1.0, "A hypothesis' log-probability is divided by its length to this power; 0: it is not."
     )
-    nbest: int = setting(1, "Translations given for each line, best first.")
+    length_penalty: str = setting(
+        "power",
+        "What is raised to it: power, the length; gnmt, (5 + length) / 6.",
+        choices=("power", "gnmt"),
+    )
+    coverage_beta: float = setting(
+        0.0, "Weight of the penalty for source pieces that get little attention; 0 is none."
+    )
+    stop: str = setting(
+        "beam",
+        "A sentence is done: beam, when as many hypotheses have ended as the beam is wide; bound, "
+        "when no other can become one of the n best.",
+        choices=("beam", "bound"),
+    )
+    nbest: int = setting(1, "Translations given for each line, best first; samples as drawn.")
+    groups: int = setting(1, "Parts of the beam that avoid each other's words (diverse beam).")
+    diversity: float = setting(
+        0.5, "What a word costs a group, in log-probability, each time an earlier one takes it."
+    )
+    temperature: float = setting(
+        1.0, "Sampling divides log-probabilities by this: below 1 it is bolder, above 1 wilder."
+    )
+    top_k: int = setting(0, "Sampling draws from so many of the most probable pieces; 0: from all.")
+    top_p: float = setting(
+        1.0, "Sampling draws from the fewest pieces that together are this probable; 1: from all."
+    )
+    epsilon: float = setting(
+        0.0, "Sampling draws only pieces at least this probable, or the most probable one."
+    )
+    no_repeat_ngram: int = setting(
+        0, "No so many pieces in a row stand twice in a translation; 0: they may."
+    )
     limit_ratio: float = setting(2.0, "Most target pieces for each source piece.")
     limit_extra: int = setting(10, "Target pieces allowed beyond that.")
     batch_tokens: int = setting(4096, "Source tokens translated at once, padding included.")
@@ -27,20 +68,92 @@ class SearchConfig:
     )
 
     def __post_init__(self) -> None:
+        self._refuse_idle()
         if self.beam < 1:
             raise ConfigError(f"search.beam must be at least 1, not {self.beam}")
-        if not 1 <= self.nbest <= self.beam:
-            raise ConfigError(
-                f"search.nbest must lie between 1 and search.beam = {self.beam}, not {self.nbest}"
-            )
+        self._check_beam() if self.method == "beam" else self._check_sampling()
         if self.limit_ratio < 0 or self.limit_extra < 1:
             raise ConfigError(
                 "search.limit_ratio must be at least 0 and search.limit_extra at least 1, "
                 f"not {self.limit_ratio} and {self.limit_extra}"
             )
-        if self.batch_tokens < 1:
-            raise ConfigError(f"search.batch_tokens must be at least 1, not {self.batch_tokens}")
+        for name, least in (("batch_tokens", 1), ("no_repeat_ngram", 0)):
+            if getattr(self, name) < least:
+                raise ConfigError(
+                    f"search.{name} must be at least {least}, not {getattr(self, name)}"
+                )
+
+    def _refuse_idle(self) -> None:
+        """Refuse what would have no effect beside the rest."""
+        idle = OF_SAMPLING if self.method == "beam" else (*OF_BEAM, "diversity")
+        method = "sample" if self.method == "beam" else "beam"
+        defaults = {field.name: field.default for field in fields(self)}
+        for name in idle:
+            if (value := getattr(self, name)) != defaults[name]:
+                raise ConfigError(
+                    f"search.{name} = {value!r} needs search.method = {method!r}, "
+                    f"not {self.method!r}"
+                )
+        if self.diversity != defaults["diversity"] and self.groups == 1:
+            raise ConfigError(
+                f"search.diversity = {self.diversity} needs search.groups of at least 2, not 1"
+            )
+
+    def _check_beam(self) -> None:
+        if not 1 <= self.nbest <= self.beam:
+            raise ConfigError(
+                f"search.nbest must lie between 1 and search.beam = {self.beam}, not {self.nbest}"
+            )
+        if self.groups < 1 or self.beam % self.groups:
+            raise ConfigError(
+                f"search.groups must be at least 1 and divide search.beam = {self.beam}, "
+                f"not {self.groups}"
+            )
+        for name in ("diversity", "coverage_beta"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"search.{name} must be at least 0, not {getattr(self, name)}")
+
+    def _check_sampling(self) -> None:
+        if self.beam != 1:
+            raise ConfigError(
+                f"search.method = 'sample' keeps no beam: search.beam must be 1, not {self.beam}; "
+                "search.nbest says how many are drawn"
+            )
+        for name, least in (("nbest", 1), ("top_k", 0)):
+            if getattr(self, name) < least:
+                raise ConfigError(
+                    f"search.{name} must be at least {least}, not {getattr(self, name)}"
+                )
+        if not 0 < self.temperature < math.inf:
+            raise ConfigError(f"search.temperature must be above 0, not {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise ConfigError(f"search.top_p must be above 0 and at most 1, not {self.top_p}")
+        if not 0 <= self.epsilon < 1:
+            raise ConfigError(f"search.epsilon must be at least 0 and below 1, not {self.epsilon}")
 
     def limit(self, source_length: int) -> int:
         """Give the most ids, end of sentence included, for a source of so many ids."""
         return int(self.limit_ratio * source_length) + self.limit_extra
+
+    def score(self, log_prob: float, length: int) -> float:
+        """Turn a log-probability into the score of a hypothesis of so many ids, end included.
+
+        Source: Wu et al. (2016), https://arxiv.org/abs/1609.08144, equation 14, for `gnmt`.
+        """
+        base = float(length) if self.length_penalty == "power" else (5 + length) / 6
+        penalty: float = base**self.length_alpha
+        return log_prob / penalty
+
+
+def inherited(own: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what stays of a model's own settings beside those that are asked for.
+
+    Another method than its own keeps nothing that belongs to a method.
+    """
+    default = SearchConfig().method
+    before = own.get("method", default)
+    method = asked.get("method", before)
+    if method == before:
+        return dict(own)
+    kept = {name: value for name, value in own.items() if name not in OF_METHOD}
+    return {**kept, "beam": 1} if method == "sample" else kept

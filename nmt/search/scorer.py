@@ -40,6 +40,9 @@ class Candidates(Protocol):
         Equal ones stand in the order of their ids.
         """
 
+    def bonus(self) -> Tensor | None:
+        """Give what a hypothesis' score gains if it ends now, (B, beam), at most 0, if anything."""
+
 
 class Scorer(Protocol[State]):
     """Score continuations of hypotheses, step by step; a state is consumed by its step."""
@@ -68,6 +71,9 @@ class ScoreCandidates:
         """Give the best; only they are normalised."""
         best, ids = top_in_order(self.scores, min(width, self.scores.size(-1)))
         return best - self.scores.logsumexp(-1, keepdim=True), ids
+
+    def bonus(self) -> None:
+        """Give nothing."""
 
 
 def top_in_order(scores: Tensor, width: int) -> tuple[Tensor, Tensor]:

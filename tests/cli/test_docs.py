@@ -52,3 +52,13 @@ def test_options_in_the_page_on_scores_exist() -> None:
     assert named - known == {"--beam", "--sentence-level"}  # of translate, of sacrebleu
     assert known - named <= {"--no-confidence", "--no-lowercase", "--verbose", "--config", "--set",
                              "-v", "-q", "--output"} | {"hypotheses"}  # fmt: skip
+
+
+def test_options_of_translate_stand_in_its_page_and_no_others() -> None:
+    from nmt.cli.translate import translate
+
+    known = {name for each in translate.params for name in (*each.opts, *each.secondary_opts)}
+    named = set(re.findall(r"--[a-z][a-z-]+", (DOCS / "translating.md").read_text("utf-8")))
+    assert named <= known
+    assert known - named <= {"--verbose", "--quiet", "--config", "--set", "--threads", "--device",
+                             "--precision", "-v", "-q"} | {"model", "text"}  # fmt: skip

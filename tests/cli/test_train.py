@@ -288,7 +288,8 @@ def test_a_budget_and_a_number_of_updates_are_refused_together(
 
 
 def test_what_a_budget_came_to_is_in_the_log_and_stands_in_for_it(nmt: Command) -> None:
-    finished = nmt(*CONFIG, "--budget", "1s", "--set", "training.validate_every=99")
+    sets = ("--set", "training.validate_every=99")
+    finished = nmt(*CONFIG, "--budget", "1s", "--warmup", "0", *sets)
     assert finished.status == 0
     planned = load_table("run/config.toml")["training"]["max_updates"]
     (line,) = [line for line in finished.err.splitlines() if line.startswith("budget 1s: ")]

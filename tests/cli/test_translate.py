@@ -169,5 +169,138 @@ def test_lines_are_translated_as_they_come(nmt: Command) -> None:
     assert process.returncode == 0
 
 
+def read_tsv(text: str) -> list[tuple[str, str]]:
+    """Take the line's number and the translation."""
+    rows = [line.split("\t") for line in text.split("\n")[:-1]]
+    return [(number, translation) for number, _, translation in rows]
+
+
+def test_samples_are_drawn_by_seed_and_line(nmt: Command) -> None:
+    drawn = ("translate", "run", "test.src", "--method", "sample", "--format", "tsv")
+    three = nmt(*drawn, "--nbest", "3")
+    assert three.status == 0
+    single = nmt(*drawn, "--nbest", "3", "--batch-tokens", "1")
+    assert read_tsv(single.out) == read_tsv(three.out)
+    other = nmt(*drawn, "--nbest", "3", "--seed", "2")
+    assert read_tsv(other.out) != read_tsv(three.out)
+    sources = Path("test.src").read_text().split("\n")[:-1]
+    rows = read_tsv(three.out)
+    counts = [sum(number == str(place) for number, _ in rows) for place in range(1, 10)]
+    assert counts == [3 if line else 1 for line in sources]
+    one = read_tsv(nmt(*drawn).out)
+    assert one == [rows[sum(counts[:place])] for place in range(9)]
+
+
+def test_the_boldest_sample_is_greedy(nmt: Command) -> None:
+    greedy = nmt("translate", "run", "test.src", "--beam", "1").out
+    for flags in (("--top-k", "1"), ("--top-p", "1e-9"), ("--epsilon", "0.99")):
+        assert nmt("translate", "run", "test.src", "--method", "sample", *flags).out == greedy
+    settings = ("--set", "search.method=sample", "--set", "search.temperature=1e-4")
+    assert nmt("translate", "run", "test.src", *settings).out == greedy
+
+
+def test_one_group_and_no_coverage_are_what_there_is_anyway(nmt: Command) -> None:
+    plain = nmt("translate", "run", "test.src", "--beam", "4", "--format", "json").out
+    same = ("--groups", "1", "--coverage-beta", "0", "--no-repeat-ngram", "0", "--stop", "beam")
+    found = nmt("translate", "run", "test.src", "--beam", "4", "--format", "json", *same).out
+    assert found == plain
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--beam", "4", "--groups", "2", "--nbest", "4"), ("--coverage-beta", "5"),
+        ("--stop", "bound", "--length-alpha", "3"), ("--no-repeat-ngram", "1"),
+        ("--length-penalty", "gnmt"),
+    ],
+)  # fmt: skip
+def test_each_way_to_search_is_heard(nmt: Command, flags: tuple[str, ...]) -> None:
+    arguments = ("translate", "run", "test.src", "--format", "json")
+    finished = nmt(*arguments, *flags)
+    assert finished.status == 0, finished.err
+    plain = nmt(*arguments, *(("--beam", "4", "--nbest", "4") if "4" in flags else ()))
+    assert finished.out != plain.out
+    assert finished.out.count("\n") == plain.out.count("\n")
+
+
+def test_translations_begin_with_their_prefix(nmt: Command) -> None:
+    sources = Path("test.src").read_text().split("\n")[:-1]
+    plain = nmt("translate", "run", "test.src").out.split("\n")[:-1]
+    prefixes = ["" if place % 3 else "ba ab" for place in range(len(sources))]
+    Path("prefix").write_text("".join(f"{each}\n" for each in prefixes))
+    for flags in ((), ("--method", "sample"), ("--beam", "4", "--groups", "2")):
+        finished = nmt("translate", "run", "test.src", "--prefix", "prefix", *flags)
+        assert finished.status == 0, finished.err
+        found = finished.out.split("\n")[:-1]
+        for source, prefix, text in zip(sources, prefixes, found, strict=True):
+            assert text.startswith(prefix) if source else text == ""
+    found = nmt("translate", "run", "test.src", "--prefix", "prefix").out.split("\n")[:-1]
+    begun = [text for text, prefix in zip(found, prefixes, strict=True) if not prefix]
+    assert begun == [text for text, prefix in zip(plain, prefixes, strict=True) if not prefix]
+    Path("first").write_text(sources[0] + "\n")
+    assert nmt("translate", "run", "first", "--prefix", "-", stdin="ba ab\n").out == f"{found[0]}\n"
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "message"),
+    [
+        ("a\n", "prefix has 1 lines, but test.src has more; --prefix needs as many"),
+        ("a\n" * 20, "test.src has 9 lines, but prefix has more; --prefix needs as many"),
+        ("ab " * 99 + "\n" + "\n" * 8, "line 1: the prefix has "),
+        ("日本\n" + "\n" * 8, "line 1: the prefix holds characters that the model lacks"),
+    ],
+)
+def test_prefixes_that_do_not_fit_are_refused_in_a_line(
+    nmt: Command, prefixes: str, message: str
+) -> None:
+    Path("prefix").write_text(prefixes)
+    finished = nmt("translate", "run", "test.src", "--prefix", "prefix", "--output", "hyp")
+    assert finished.status == 1
+    assert finished.err.startswith(f"nmt: {message}")
+    assert finished.err.count("\n") == 1
+    assert not Path("hyp").exists()
+
+
+def test_text_and_prefixes_cannot_both_be_standard_input(nmt: Command) -> None:
+    message = "nmt: only one of text and --prefix can be read from standard input\n"
+    assert nmt("translate", "run", "--prefix", "-", stdin="a\n") == (1, "", message)
+    finished = nmt("translate", "run", "test.src", "--prefix", "missing")
+    assert finished == (1, "", "nmt: cannot read missing: No such file or directory\n")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--method", "sample", "--beam", "5"),
+         "search.method = 'sample' keeps no beam: search.beam must be 1, not 5; search.nbest says "
+         "how many are drawn"),
+        (("--temperature", "0.5"),
+         "search.temperature = 0.5 needs search.method = 'sample', not 'beam'"),
+        (("--method", "sample", "--groups", "2"),
+         "search.groups = 2 needs search.method = 'beam', not 'sample'"),
+        (("--beam", "4", "--groups", "3"),
+         "search.groups must be at least 1 and divide search.beam = 4, not 3"),
+        (("--config", "odd.toml"), "search is a section, not a setting; write [search]"),
+    ],
+)  # fmt: skip
+def test_what_excludes_each_other_is_refused_in_a_line(
+    nmt: Command, flags: tuple[str, ...], message: str
+) -> None:
+    Path("odd.toml").write_text("search = 3\n")
+    assert nmt("translate", "run", "test.src", *flags) == (1, "", f"nmt: {message}\n")
+
+
+def test_models_saved_before_these_settings_search_as_ever(nmt: Command) -> None:
+    expected = nmt("translate", "run", "test.src", "--format", "json").out
+    package = load_package("run")
+    known = {"beam", "length_alpha", "nbest", "limit_ratio", "limit_extra", "batch_tokens"}
+    search = package.settings["search"]
+    package.settings["search"] = {name: search[name] for name in known}
+    with atomic_folder("old") as folder:
+        save_package(folder, package)
+    assert nmt("translate", "old", "test.src", "--format", "json").out == expected
+    assert nmt("translate", "old", "test.src", "--method", "sample").status == 0
+
+
 def test_help_ends_with_an_example(nmt: Command) -> None:
     assert "Example:\n  nmt translate run test.en" in nmt("translate", "--help").out

@@ -30,6 +30,7 @@ class TableCandidates:
     """Candidates that are what the table says, sorted the obvious way."""
 
     table: Tensor
+    ending: Tensor | None = None
 
     def log_probs(self) -> Tensor:
         return self.table
@@ -38,16 +39,21 @@ class TableCandidates:
         best, ids = self.table.sort(dim=-1, descending=True, stable=True)
         return best[..., :width], ids[..., :width]
 
+    def bonus(self) -> Tensor | None:
+        return self.ending
+
 
 class TableScorer:
     """Look log-probabilities up by sentence and history, (sentences, NUM_CODES, V).
 
     Attributes:
+        ending: (sentences, NUM_CODES) what scores gain where a history ends.
         batch_sizes: How many sentences each step was given.
     """
 
     def __init__(self, table: Tensor) -> None:
         self.table = table
+        self.ending: Tensor | None = None
         self.batch_sizes: list[int] = []
         self._valid: TableState | None = None
         self._left = 0
@@ -65,7 +71,9 @@ class TableScorer:
         self._left -= 1
         self.batch_sizes.append(len(ids))
         codes = next_codes(state.codes.gather(1, parents), ids, self.table.size(-1))
-        candidates = TableCandidates(self.table[state.sentences.unsqueeze(-1), codes])
+        place = (state.sentences.unsqueeze(-1), codes)
+        ending = None if self.ending is None else self.ending[place]
+        candidates = TableCandidates(self.table[place], ending)
         return candidates, self._hand_out(replace(state, codes=codes))
 
     def select(self, state: TableState, sentences: Tensor) -> TableState:
@@ -74,11 +82,18 @@ class TableScorer:
 
     def after(self, sentence: int, history: Iterable[int]) -> list[float]:
         """Look up what may follow one history, its start included."""
+        following: list[float] = self.table[sentence, self._code(history)].tolist()
+        return following
+
+    def gain(self, sentence: int, history: Iterable[int]) -> float:
+        """Look up what the score of one history gains if it ends."""
+        return 0.0 if self.ending is None else float(self.ending[sentence, self._code(history)])
+
+    def _code(self, history: Iterable[int]) -> int:
         code = 0
         for id_ in history:
             code = next_code(code, id_, self.table.size(-1))
-        following: list[float] = self.table[sentence, code].tolist()
-        return following
+        return code
 
     def forced(self, sentence: int, start: int, ids: Sequence[int], end: int) -> float:
         """Sum the log-probabilities of ids and of the end after them."""

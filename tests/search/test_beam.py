@@ -2,12 +2,15 @@
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
-from nmt.search.beam import Ends, Hypothesis, beam_search
+from nmt.search.beam import beam_search
 from nmt.search.config import SearchConfig
+from nmt.search.hypothesis import Ends, Hypothesis
 from nmt.search.scorer import Source
 
 START, END = 0, 3
@@ -41,7 +44,7 @@ def exhaustive(scorer: Any, sentence: int, limit: int, alpha: float) -> list[Hyp
 
 
 def slow(scorer: Any, sentence: int, limit: int, config: SearchConfig) -> list[Hypothesis]:
-    """Search by a beam, one hypothesis at a time."""
+    """Search by a beam, one hypothesis at a time; `stop = "bound"` goes on to the limit."""
     live, done = [(0.0, (START,))], list[Hypothesis]()
     for length in range(1, limit + 1):
         ranked = sorted(
@@ -51,12 +54,12 @@ def slow(scorer: Any, sentence: int, limit: int, config: SearchConfig) -> list[H
             if log_prob > -float("inf") and (id_ == END or length < limit)
         )[: 2 * config.beam]
         for cost, row, id_ in ranked[: config.beam]:
-            if id_ == END and len(done) < config.beam:
-                score = -cost / length**config.length_alpha
+            if id_ == END and (len(done) < config.beam or config.stop == "bound"):
+                score = config.score(-cost, length) + scorer.gain(sentence, live[row][1])
                 done.append(Hypothesis(live[row][1][1:], -cost, score))
         live = [(-cost, (*live[row][1], id_)) for cost, row, id_ in ranked if id_ != END]
         live = live[: config.beam]
-        if len(done) >= config.beam:
+        if len(done) >= config.beam and config.stop == "beam":
             break
     return sorted(done, key=lambda hypothesis: -hypothesis.score)[: config.nbest]
 
@@ -212,3 +215,133 @@ def test_a_sentence_that_cannot_go_on_has_what_it_has(
 
 def test_no_sentences_have_no_translations(make_scorer: MakeScorer, sentences: MakeSource) -> None:
     assert beam_search(make_scorer(1), sentences(), ENDS, [], SearchConfig()) == []
+
+
+@pytest.mark.parametrize("settings", [{}, {"length_penalty": "gnmt"}, {"length_alpha": -0.5}])
+@pytest.mark.parametrize("stop", ["beam", "bound"])
+@pytest.mark.parametrize("nbest", [1, 2, 4])
+@pytest.mark.parametrize("seed", range(4))
+def test_with_a_bonus_for_ending_both_stopping_rules_are_those_of_the_slow_beam(
+    make_scorer: MakeScorer,
+    sentences: MakeSource,
+    settings: dict[str, Any],
+    stop: str,
+    nbest: int,
+    seed: int,
+) -> None:
+    """To stop at the bound gives what never stopping before the limit gives."""
+    scorer, limits = make_scorer(seed), [8, 1, 5]
+    generator = torch.Generator().manual_seed(seed)
+    scorer.ending = -torch.rand(scorer.table.shape[:2], generator=generator).double()
+    config = SearchConfig(beam=4, nbest=nbest, stop=stop, **settings)
+    found = beam_search(scorer, sentences(0, 1, 2), ENDS, limits, config)
+    for sentence, limit in enumerate(limits):
+        check_same(found[sentence], slow(scorer, sentence, limit, config))
+
+
+def test_at_the_bound_a_search_stops_before_its_limit(
+    make_scorer: MakeScorer, sentences: MakeSource
+) -> None:
+    scorer = make_scorer(1)
+    scorer.table[..., END] = -0.1
+    scorer.table[..., :END] = scorer.table[..., END + 1 :] = -5.5
+    config = SearchConfig(beam=3, stop="bound", length_alpha=0.0)
+    beam_search(scorer, sentences(0), ENDS, [50], config)
+    assert scorer.batch_sizes == [1]
+    # Log-probabilities only fall, so that what goes on can hope for -5.5 over 50, below -0.1.
+    beam_search(scorer, sentences(0), ENDS, [50], replace(config, length_alpha=1.0))
+    assert scorer.batch_sizes == [1]
+    scorer.table[..., :END] = scorer.table[..., END + 1 :] = -1.0  # -1 over 50 is above -0.1
+    beam_search(scorer, sentences(0), ENDS, [50], replace(config, length_alpha=1.0))
+    assert 1 < len(scorer.batch_sizes) < 50
+
+
+@pytest.mark.parametrize("stop", ["beam", "bound"])
+@pytest.mark.parametrize("grain", [0.0, 0.5])
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_that_do_not_mind_each_other_are_one_narrow_beam(
+    make_scorer: MakeScorer, sentences: MakeSource, stop: str, grain: float, seed: int
+) -> None:
+    scorer, limits, source = make_scorer(seed, grain=grain), [7, 1, 4], sentences(0, 1, 2)
+    narrow = SearchConfig(beam=2, nbest=2, stop=stop)
+    wide = SearchConfig(beam=6, nbest=2, groups=3, diversity=0.0, stop=stop)
+    expected = beam_search(scorer, source, ENDS, limits, narrow)
+    assert beam_search(scorer, source, ENDS, limits, wide) == expected
+
+
+def slow_groups(scorer: Any, sentence: int, limit: int, config: SearchConfig) -> list[Hypothesis]:
+    """Search by groups, one hypothesis at a time."""
+    width = config.beam // config.groups
+    live = [[(0.0, (START,))] for _ in range(config.groups)]
+    done: list[list[Hypothesis]] = [[] for _ in live]
+    for length in range(1, limit + 1):
+        taken: dict[int, int] = {}
+        for group in range(config.groups):
+            if len(done[group]) >= width:
+                live[group] = []
+            ranked = sorted(
+                (-(total + log_prob) + config.diversity * taken.get(id_, 0), row, id_,
+                 total + log_prob)
+                for row, (total, history) in enumerate(live[group])
+                for id_, log_prob in enumerate(scorer.after(sentence, history))
+                if id_ == END or length < limit
+            )[: 2 * width]  # fmt: skip
+            if length == limit:
+                ranked.sort(key=lambda each: (-each[3], each[1]))
+            for _, row, id_, total in ranked[:width]:
+                if id_ == END and len(done[group]) < width:
+                    ids = live[group][row][1][1:]
+                    done[group].append(Hypothesis(ids, total, config.score(total, length)))
+            kept = [each for each in ranked if each[2] != END][:width]
+            live[group] = [(total, (*live[group][row][1], id_)) for _, row, id_, total in kept]
+            for each in kept:
+                taken[each[2]] = taken.get(each[2], 0) + 1
+    found = {each.ids: each for group in reversed(done) for each in group}
+    return sorted(found.values(), key=lambda hypothesis: -hypothesis.score)[: config.nbest]
+
+
+@pytest.mark.parametrize(("beam", "groups"), [(2, 2), (4, 2), (6, 3), (6, 1)])
+@pytest.mark.parametrize("diversity", [0.0, 0.3, 2.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_beam_of_groups_is_a_slow_one(
+    make_scorer: MakeScorer,
+    sentences: MakeSource,
+    beam: int,
+    groups: int,
+    diversity: float,
+    seed: int,
+) -> None:
+    scorer, limits = make_scorer(seed, vocab_size=7), [7, 1, 4]
+    config = SearchConfig(
+        beam=beam, nbest=beam, groups=groups, diversity=diversity if groups > 1 else 0.5
+    )
+    found = beam_search(scorer, sentences(0, 1, 2), ENDS, limits, config)
+    for sentence, limit in enumerate(limits):
+        check_same(found[sentence], slow_groups(scorer, sentence, limit, config))
+        for each in found[sentence]:  # what is paid for an id is not kept
+            total = scorer.forced(sentence, START, each.ids, END)
+            assert each.log_prob == pytest.approx(total, abs=1e-9)
+
+
+def test_groups_begin_apart_when_that_is_worth_enough(
+    make_scorer: MakeScorer, sentences: MakeSource
+) -> None:
+    scorer = make_scorer(2, vocab_size=9)
+    scorer.table[..., END] = -50.0
+    config = SearchConfig(beam=4, nbest=4, groups=4, diversity=100.0)
+    (found,) = beam_search(scorer, sentences(0), ENDS, [5], config)
+    for place in range(4):
+        assert len({each.ids[place] for each in found}) == 4
+
+
+@pytest.mark.parametrize("settings", [{"groups": 2}, {"stop": "bound"}])
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_the_search_a_sentence_is_translated_alike_alone(
+    make_scorer: MakeScorer, sentences: MakeSource, settings: dict[str, Any], seed: int
+) -> None:
+    scorer = make_scorer(seed, grain=0.5)
+    config = SearchConfig(beam=4, nbest=4, **settings)
+    order, limits = [2, 0, 1, 0, 2], [5, 2, 8, 6, 1]
+    together = beam_search(scorer, sentences(*order), ENDS, limits, config)
+    for sentence, limit, found in zip(order, limits, together, strict=True):
+        assert [found] == beam_search(scorer, sentences(sentence), ENDS, [limit], config)

@@ -13,8 +13,9 @@ from nmt.model.build import build_model
 from nmt.model.compute import Compute
 from nmt.model.config import ModelConfig
 from nmt.model.contract import EncoderDecoder, Memory
-from nmt.search.beam import Ends, Hypothesis, beam_search
+from nmt.search.beam import beam_search
 from nmt.search.config import SearchConfig
+from nmt.search.hypothesis import Ends, Hypothesis
 from nmt.search.scorer import ModelScorer, ScoreCandidates, Source, top_in_order
 
 VOCAB = 11

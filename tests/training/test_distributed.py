@@ -295,7 +295,8 @@ def test_a_budget_is_planned_by_the_first_for_all(
         lambda *_: next(planned) if os.environ["RANK"] == "0" else 99,
     )
     for sharding in ("ddp", "fsdp"):
-        settings = experiment("training.budget=60s", f"compute.sharding={sharding}")
+        changes = ("training.budget=60s", "training.warmup=0", f"compute.sharding={sharding}")
+        settings = experiment(*changes)
         ended = train_in_processes(settings, folder.with_name(sharding))
         assert [each["update"] for each in ended] == [3, 3]
 

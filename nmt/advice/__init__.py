@@ -1,0 +1,1 @@
+"""Where every setting came from, and which combinations ruin a run."""
