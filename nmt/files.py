@@ -6,11 +6,15 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from nmt.errors import DataError
+
+CHECKSUM = "checksum"  # of all else that a JSON object of ours holds
+MAX_JSON = 2**24  # bytes; ours are some kilobytes
+MAX_DEPTH = 32  # of what is nested in JSON or TOML
 
 
 @contextlib.contextmanager
@@ -144,18 +148,70 @@ def write_json(path: str | Path, value: object) -> None:
         stream.write((json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def read_json(path: str | Path) -> Any:
-    """Read JSON.
+def write_sealed(path: str | Path, table: Mapping[str, Any]) -> None:
+    """Write a JSON object with its checksum, which `read_json` compares."""
+    bare = {name: value for name, value in table.items() if name != CHECKSUM}
+    write_json(path, {**bare, CHECKSUM: checksum(bare)})
+
+
+def read_json(path: str | Path, most: int = MAX_JSON) -> Any:
+    """Read JSON; an object that holds its checksum is given without it.
+
+    Args:
+        most: Bytes that the file may have.
 
     Raises:
-        DataError: The file is missing or is not JSON.
+        DataError: The file is missing, too long, no JSON, or not as it was written.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        value = json.loads(read_bounded(path, most).decode("utf-8"))
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not JSON: {error}") from None
+    refuse_deep(value, path)
+    if isinstance(value, dict) and CHECKSUM in value:
+        expected = value.pop(CHECKSUM)
+        if checksum(value) != expected:
+            raise DataError(f"{path} is damaged or was edited: its checksum is another")
+    return value
+
+
+def checksum(table: Mapping[str, Any]) -> str:
+    """Hash a JSON object, however it is laid out."""
+    spelt = json.dumps(table, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(spelt.encode()).hexdigest()
+
+
+def read_bounded(path: str | Path, most: int) -> bytes:
+    """Read a file that is small unless something is wrong.
+
+    Raises:
+        OSError: It cannot be read.
+        DataError: It is longer.
+    """
+    with Path(path).open("rb") as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise DataError(f"{path} has more than {most:,} bytes, which no such file has")
+    return content
+
+
+def refuse_deep(value: object, path: str | Path) -> None:
+    """Refuse what is nested so deeply that functions which follow it down would fail."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for each in level for inner in parts(each)]
+        if not level:
+            return
+    raise DataError(f"{path} is nested deeper than {MAX_DEPTH} levels")
+
+
+def parts(value: object) -> Iterable[object]:
+    """List what a value of JSON or TOML holds directly."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def sha256(path: str | Path) -> str:

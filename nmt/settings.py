@@ -15,12 +15,15 @@ from typing import Any, TypeVar
 
 import tomli_w
 
-from nmt.errors import ConfigError
-from nmt.files import atomic_write
+from nmt.errors import ConfigError, DataError
+from nmt.files import atomic_write, read_bounded, refuse_deep
 
 Section = TypeVar("Section")
 Value = TypeVar("Value")
 Table = dict[str, Any]
+
+MAX_BYTES = 2**18  # of a file of settings; the longest that makes sense has some kilobytes
+MAX_DOTS = 500  # in a line; what a key of many parts costs to read grows with their square
 
 LIST_NAMES = {str: "strings", float: "numbers"}
 KIND_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
@@ -35,20 +38,32 @@ def load_table(path: str | Path) -> Table:
     """Read a TOML file.
 
     Raises:
-        ConfigError: The file is missing, is no file, or is not TOML (line and column named).
+        ConfigError: The file is missing, is no file, is absurdly long or deep, or is not TOML
+            (line and column named).
     """
     try:
-        with Path(path).open("rb") as stream:
-            return tomllib.load(stream)
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        content = read_bounded(path, MAX_BYTES)
+        if any(line.count(b".") > MAX_DOTS for line in content.split(b"\n")):
+            raise DataError(f"{path} has a line with more than {MAX_DOTS} dots")
+        table = tomllib.loads(content.decode("utf-8"))
+        refuse_deep(table, path)
+    except DataError as error:
+        raise ConfigError(str(error)) from None
+    except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(f"cannot read settings from {path}: {reason}") from None
+    return table
 
 
 def save_table(table: Table, path: str | Path) -> None:
     """Write a TOML file, whole or not at all."""
     with atomic_write(path) as stream:
-        stream.write(tomli_w.dumps(table).encode())
+        stream.write(spelt_table(table))
+
+
+def spelt_table(table: Table) -> bytes:
+    """Write a table as TOML."""
+    return tomli_w.dumps(table).encode()
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:

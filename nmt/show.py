@@ -5,26 +5,33 @@ Torch is never imported: it would take longer than all the rest.
 
 import contextlib
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from nmt.attention.config import AttentionSections
 from nmt.corpus.encoded import EncodedCorpus
-from nmt.errors import CheckpointError, DataError
+from nmt.errors import DataError
 from nmt.experiment import read_experiment
 from nmt.files import read_json
 from nmt.model.config import ModelConfig
+from nmt.model.inventory import (
+    METADATA,
+    SEGMENTERS,
+    SETTINGS,
+    WEIGHTS,
+    count_parameters,
+    refuse_foreign_files,
+    refuse_odd_metadata,
+    refuse_other_segmenter,
+    refuse_other_settings,
+)
 from nmt.settings import Table, load_table, to_table
 from nmt.text.lines import read_lines
 from nmt.text.segmenter import Segmenter
-from nmt.training.run import Run
+from nmt.training.run import Run, refuse_changed_settings
 
-WEIGHTS = "model.safetensors"  # as in `nmt.model.directory`, which imports torch
 MODEL, RUN, CORPUS = "model", "run", "corpus"
 MARKS = {"corpus.json": CORPUS, "manifest.json": RUN, "metadata.json": MODEL}
 VERSIONS = ("nmt", "torch", "python", "machine")
@@ -60,8 +67,11 @@ def recognise(folder: Path) -> str:
 
 def describe_model(folder: Path) -> Report:
     """Say what a model directory holds."""
-    metadata = read_object(folder / "metadata.json")
-    settings = load_table(folder / "config.toml")
+    refuse_foreign_files(folder)
+    metadata = read_object(folder / METADATA)
+    refuse_odd_metadata(metadata, folder / METADATA)
+    settings = load_table(folder / SETTINGS)
+    refuse_other_settings(folder, metadata)
     return {
         **{name: metadata.get(name) for name in ("format", "nmt", "update", "corpus")},
         "parameters": count_parameters(folder / WEIGHTS),
@@ -90,32 +100,13 @@ def read_object(path: Path) -> dict[str, Any]:
     return value
 
 
-def count_parameters(path: Path) -> int:
-    """Count weights from the head of their file, without reading them.
-
-    Raises:
-        CheckpointError: The file is missing or damaged.
-    """
-    try:
-        with safe_open(path, framework="numpy") as weights:
-            names: list[str] = weights.keys()
-            return sum(math.prod(weights.get_slice(name).get_shape()) for name in names)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing") from None
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged or incomplete: {error}") from None
-
-
 def describe_segmenters(folder: Path, metadata: Mapping[str, Any]) -> list[Report]:
     """Describe the segmenter of each side, which must be the one that the model learnt with."""
     rows = []
-    for side in ("source", "target"):
-        segmenter = Segmenter.load(folder / f"{side}.model")
-        if segmenter.sha256 != metadata.get("segmenters", {}).get(side):
-            raise CheckpointError(
-                f"{segmenter.path} is not the segmenter that this model was trained with "
-                "(its hash differs from metadata.json); put the original back"
-            )
+    for name in SEGMENTERS:
+        refuse_other_segmenter(folder / name, metadata)
+        segmenter = Segmenter.load(folder / name)
+        side = segmenter.path.stem
         rows.append({"side": side, "pieces": segmenter.vocab_size, "sha256": segmenter.sha256})
     return rows
 
@@ -171,6 +162,7 @@ def describe_run(folder: Path) -> Report:
     """Say what a run was started with and how far it is."""
     manifest = read_object(folder / "manifest.json")
     settings = load_table(folder / "config.toml")
+    refuse_changed_settings(folder, manifest)
     run = Run(folder)
     return {
         **progress(run, settings),
@@ -205,19 +197,21 @@ def progress(run: Run, settings: Table) -> Report:
 
 def last_seconds(logged: list[Report]) -> float | None:
     """Give the time that had been spent by the last line of the log."""
-    return logged[-1]["seconds"] if logged else None
+    return logged[-1].get("seconds") if logged else None
 
 
 def read_events(path: Path, event: str) -> Iterator[Report]:
-    """Read the lines of one event in metrics.jsonl; one that is being written is left out."""
+    """Read the lines of one event in metrics.jsonl; one that is half-written is left out."""
     if not path.is_file():
         return
     for line in read_lines(path):
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if entry.pop("event") == event:
+        if not isinstance(entry, dict) or not isinstance(entry.get("update"), int):
+            continue
+        if entry.pop("event", None) == event:
             yield entry
 
 

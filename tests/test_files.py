@@ -15,6 +15,7 @@ from nmt.files import (
     read_json,
     sha256,
     write_json,
+    write_sealed,
 )
 
 
@@ -145,3 +146,37 @@ def test_json_that_cannot_be_read_is_named(path: Path) -> None:
 def test_a_hash_is_that_of_the_content(path: Path) -> None:
     path.write_bytes(b"content")
     assert sha256(path) == hashlib.sha256(b"content").hexdigest()
+
+
+def test_a_sealed_object_comes_back_without_its_checksum(path: Path) -> None:
+    table = {"a": [1, 2.5, None, "größe"], "b": {"c": True}}
+    write_sealed(path, table)
+    assert read_json(path) == table
+    write_sealed(path, {**table, "checksum": "of before"})
+    assert read_json(path) == table
+
+
+def test_a_sealed_object_that_was_edited_is_refused(path: Path) -> None:
+    write_sealed(path, {"lines": 120})
+    path.write_text(path.read_text().replace("120", "121"))
+    with pytest.raises(DataError, match=r"file is damaged or was edited: its checksum is another"):
+        read_json(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[" * 10**5, r"file is not JSON: maximum recursion depth exceeded"),
+        (b"[" * 40 + b"]" * 40, r"file is nested deeper than 32 levels"),
+        (b"1" * 5000, r"file is not JSON: "),
+        (b"\xff", r"file is not JSON: "),
+        (b" " * (2**24 + 1), r"file has more than 16,777,216 bytes, which no such file has"),
+    ],
+    ids=["deep", "rather deep", "number", "no text", "long"],
+)
+def test_json_that_costs_too_much_to_read_is_refused(
+    path: Path, content: bytes, message: str
+) -> None:
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_json(path)

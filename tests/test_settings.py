@@ -213,6 +213,26 @@ def test_a_file_that_is_not_toml_is_refused_by_line(
         load_table(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("a = " + "[" * 10**5, r"cannot read settings from .*: maximum recursion depth exceeded"),
+        ("a = " + "[" * 40 + "]" * 40, r"a\.toml is nested deeper than 32 levels"),
+        (".".join("a" * 40) + " = 1", r"a\.toml is nested deeper than 32 levels"),
+        ("a." * 600 + "a = 1", r"a\.toml has a line with more than 500 dots"),
+        ("#" * (2**18 + 1), r"a\.toml has more than 262,144 bytes, which no such file has"),
+    ],
+    ids=["arrays", "some arrays", "keys", "dots", "long"],
+)
+def test_a_file_that_costs_too_much_to_read_is_refused(
+    tmp_path: Path, content: str, reason: str
+) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=reason):
+        load_table(path)
+
+
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read settings from .*none: No such file"):
         load_table(tmp_path / "none")

@@ -18,7 +18,7 @@ from nmt.errors import CheckpointError
 from nmt.experiment import Experiment, read_experiment
 from nmt.files import read_json, sha256
 from nmt.launch.manifest import refuse_changed_inputs
-from nmt.model.directory import WEIGHTS
+from nmt.model.inventory import WEIGHTS
 from nmt.settings import load_table, save_table, to_table
 from nmt.text.lines import read_pairs
 from nmt.training.run import Run
@@ -185,6 +185,7 @@ def state_of(run: Path) -> dict[str, str]:
     last = run / "last"
     progress = read_json(last / "state" / "progress.json")
     progress.pop("seconds")
+    progress.pop("files")  # hashes of what is hashed here
     progress["totals"].pop("seconds")
     files = [last / WEIGHTS, *sorted((last / "state").glob("*.safetensors"))]
     hashes = {str(path.relative_to(last)): sha256(path) for path in files}

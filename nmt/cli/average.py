@@ -146,7 +146,7 @@ def shape_of(part: Path) -> Table:
 def average_metadata(parts: Sequence[Path], records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Say what an average was made from; the scores of its parts are not its own."""
     from nmt.files import sha256
-    from nmt.model.directory import WEIGHTS
+    from nmt.model.inventory import WEIGHTS
 
     made_from = [
         {"model": str(part), "update": record.get("update"), "weights": sha256(part / WEIGHTS)}

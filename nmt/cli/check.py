@@ -9,6 +9,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
                "nmt.cli.check_resume:resume"),
     "data": ("Look for faults in parallel text, and for lines of test sets.",
              "nmt.cli.check_data:data"),
+    "corpus": ("Compare every byte of encoded corpora with what was encoded.",
+               "nmt.cli.check_corpus:corpus"),
 }  # fmt: skip
 
 

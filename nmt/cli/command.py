@@ -19,6 +19,8 @@ REFUSALS = {  # of the machine; never a fault of ours
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO,
 }  # fmt: skip
 
+MAX_MESSAGE = 2000  # characters
+
 NO_ROOM = (
     "the GPU has no memory left; lower data.batch_tokens (nmt plan --fit finds what has room) or "
     "search.batch_tokens"
@@ -48,7 +50,7 @@ def report(error: BaseException) -> int:
     if isinstance(error, Followed):
         return error.exit_status
     if isinstance(error, NmtError):
-        click.echo(f"nmt: {error}", err=True)
+        click.echo(f"nmt: {in_one_line(str(error))}", err=True)
         return error.exit_status
     if isinstance(error, click.ClickException):
         error.show()
@@ -68,6 +70,15 @@ def report(error: BaseException) -> int:
             close_output()
         return 1
     raise error
+
+
+def in_one_line(message: str) -> str:
+    """Show what a file may have put into a message: no control characters, and not all of it."""
+    letters = message[: MAX_MESSAGE + 1]
+    shown = "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in letters
+    )
+    return shown if len(message) <= MAX_MESSAGE else f"{shown[:MAX_MESSAGE]} ..."
 
 
 def close_output() -> None:

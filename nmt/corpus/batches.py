@@ -14,7 +14,7 @@ from nmt.corpus.encoded import SIDES
 from nmt.corpus.order import InTurn, Order
 from nmt.corpus.sampling import Sampling
 from nmt.corpus.store import Array
-from nmt.errors import ConfigError
+from nmt.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,16 @@ class Position:
 
 @dataclass(frozen=True)
 class Boundaries:
-    """Ids around sentences: what closes a source, and what opens and closes a target."""
+    """Ids around sentences: what closes a source, and what opens and closes a target.
+
+    Attributes:
+        vocab_sizes: Of source and target, where ids are to be compared with them.
+    """
 
     source_end: int
     target_start: int
     target_end: int
+    vocab_sizes: tuple[int, int] | None = None
 
 
 def plan_batches(
@@ -138,9 +143,19 @@ def pad(sequences: Sequence[Array], before: int | None, after: int) -> tuple[Arr
 
 
 def make_batch(sources: Sequence[Array], targets: Sequence[Array], ends: Boundaries) -> Batch:
-    """Pad pairs of id sequences into a batch."""
+    """Pad pairs of id sequences into a batch.
+
+    Raises:
+        DataError: An id is in no vocabulary.
+    """
     source, source_lengths = pad(sources, None, ends.source_end)
     target, target_lengths = pad(targets, ends.target_start, ends.target_end)
+    for ids, size in zip((source, target), ends.vocab_sizes or (), strict=False):
+        if ids.max() >= size:
+            raise DataError(
+                f"a corpus holds the id {ids.max()}, but its vocabulary has {size:,} pieces; it is "
+                "damaged: look at it with nmt check corpus, and encode it again"
+            )
     return Batch(source, source_lengths, target, target_lengths - 1)
 
 

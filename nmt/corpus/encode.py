@@ -14,7 +14,7 @@ from nmt.corpus.encoded import FORMAT, SIDES, CorpusRecord
 from nmt.corpus.store import RaggedWriter
 from nmt.corpus.workers import encode_chunks
 from nmt.errors import DataError
-from nmt.files import atomic_folder, write_json
+from nmt.files import atomic_folder, write_sealed
 from nmt.text.segmenter import Segmenter
 
 MAX_LINE_BYTES = 1_000_000
@@ -50,7 +50,7 @@ def encode_corpus(
         for side, segmenter in zip(writer.sides, segmenters, strict=True):
             segmenter.save(aside / f"{side}.model")
         record = writer.record()
-        write_json(aside / "corpus.json", record.table())
+        write_sealed(aside / "corpus.json", record.table())
     return record
 
 

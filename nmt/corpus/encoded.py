@@ -4,17 +4,18 @@ A folder with, for each side, `SIDE.ids` and `SIDE.text` (see `store`), the segm
 `SIDE.model`, then `dropped.tsv` and, written last, `corpus.json`.
 """
 
-import itertools
+import hashlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from nmt.corpus.store import Array, Ragged
+from nmt.corpus.store import AT_ONCE, Array, Ragged
 from nmt.errors import DataError
 from nmt.files import read_json, sha256
 
 FORMAT = 2
 READABLE = (1, FORMAT)  # format 1 has no tags and does not say what is longest
 SIDES = ("source", "target")
+DTYPES = ("uint16", "uint32")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,15 +93,43 @@ class EncodedCorpus:
 
     def line(self, side: str, number: int) -> str:
         """Give the raw text of a line, as it was before segmentation."""
-        return bytes(self._text[side][number]).decode("utf-8")
+        return self._decoded(side, number, bytes(self._text[side][number]))
 
     def lines(self, side: str, begin: int, end: int) -> list[str]:
         """Give the raw text of lines from `begin` to before `end`, as `line` does, but faster."""
-        text = self._text[side]
-        places = text.offsets[begin : end + 1].tolist()
-        raw = text.values[places[0] : places[-1]].tobytes()
-        places = [place - places[0] for place in places]
-        return [raw[one:other].decode("utf-8") for one, other in itertools.pairwise(places)]
+        stored = self._text[side].stored(begin, end)
+        return [self._decoded(side, begin + place, raw) for place, raw in enumerate(stored)]
+
+    def refuse_damage(self) -> None:
+        """Read all of the corpus and compare it with what was encoded.
+
+        Raises:
+            DataError: A file is damaged or was changed.
+        """
+        files = [each for side in self.record.sides for each in (self.ids[side], self._text[side])]
+        for side in self.record.sides:
+            self.segmenter_path(side)
+        for each in files:
+            each.refuse_disorder()
+        digest = hashlib.sha256()
+        for begin in range(0, len(self), AT_ONCE):
+            end = min(begin + AT_ONCE, len(self))
+            lines = zip(*(each.stored(begin, end) for each in files), strict=True)
+            digest.update(b"".join(part + b"\n" for line in lines for part in line))
+        if digest.hexdigest() != self.record.content:
+            raise DataError(
+                f"{self.folder} is damaged: its ids and texts are not those that were encoded "
+                "(their hash differs from corpus.json); encode it again"
+            )
+
+    def _decoded(self, side: str, number: int, raw: bytes) -> str:
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            raise DataError(
+                f"{self.folder}: the {side} of line {number + 1:,} is damaged; encode the corpus "
+                "again (nmt check corpus looks at all of it)"
+            ) from None
 
     def segmenter_path(self, side: str) -> Path:
         """Name the segmentation model of a side.
@@ -131,6 +160,25 @@ def read_record(folder: Path) -> CorpusRecord:
             f"{path}: this version reads formats {READABLE[0]} to {FORMAT}; encode the corpus again"
         )
     try:
-        return CorpusRecord(**table)
+        record = CorpusRecord(**table)
     except TypeError as error:
         raise DataError(f"{path} is damaged ({error}); encode the corpus again") from None
+    if odd := odd_entry(record):
+        raise DataError(f"{path} is damaged ({odd} cannot be so); encode the corpus again")
+    return record
+
+
+def odd_entry(record: CorpusRecord) -> str:
+    """Name an entry that no corpus has; sides above all, since they become names of files."""
+    if record.sides not in (list(SIDES), [SIDES[0]]):
+        return "sides"
+    by_side = {"pieces": int, "vocab_sizes": int, "segmenters": str}
+    for name, kind in by_side.items():
+        table = getattr(record, name)
+        if not isinstance(table, dict) or [
+            isinstance(table.get(side), kind) for side in record.sides
+        ] != [True] * len(record.sides):
+            return name
+    kinds = {"lines": int, "content": str, "dropped": dict, "longest": dict, "tags": dict}
+    odd = [name for name, kind in kinds.items() if not isinstance(getattr(record, name), kind)]
+    return (odd or [""])[0] or ("" if record.dtype in DTYPES else "dtype")

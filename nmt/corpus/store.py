@@ -4,6 +4,7 @@
 where the last one ends, as 64-bit integers.
 """
 
+import itertools
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -56,7 +57,9 @@ class Ragged:
     def __init__(self, folder: Path, name: str, dtype: str) -> None:
         self.offsets = map_file(folder / f"{name}.offsets.bin", "int64")
         self.values = map_file(folder / f"{name}.bin", dtype)
-        if len(self.offsets) == 0 or self.offsets[-1] != len(self.values):
+        self._name = folder / name
+        ends = self.offsets[[0, -1]].tolist() if len(self.offsets) else []
+        if ends != [0, len(self.values)]:
             raise DataError(
                 f"{folder / name}.bin does not fit its offsets; encode the corpus again"
             )
@@ -76,8 +79,31 @@ class Ragged:
         lengths = np.empty(len(numbers), np.int32)
         for at in range(0, len(numbers), AT_ONCE):
             some = numbers[at : at + AT_ONCE]
-            lengths[at : at + AT_ONCE] = self.offsets[some + 1] - self.offsets[some]
+            found = self.offsets[some + 1] - self.offsets[some]
+            if not 0 <= found.min() <= found.max() <= len(self.values):
+                raise self._disorder()
+            lengths[at : at + AT_ONCE] = found
         return lengths
+
+    def refuse_disorder(self) -> None:
+        """Refuse offsets of which one is beyond the next, looking at some at a time.
+
+        Raises:
+            DataError: There is one.
+        """
+        for at in range(0, len(self), AT_ONCE):
+            if np.diff(self.offsets[at : at + AT_ONCE + 1]).min() < 0:
+                raise self._disorder()
+
+    def stored(self, begin: int, end: int) -> list[bytes]:
+        """Give the bytes of each sequence from `begin` to before `end`."""
+        places = self.offsets[begin : end + 1].tolist()
+        raw, size = self.values[places[0] : places[-1]].tobytes(), self.values.itemsize
+        places = [(place - places[0]) * size for place in places]
+        return [raw[one:other] for one, other in itertools.pairwise(places)]
+
+    def _disorder(self) -> DataError:
+        return DataError(f"{self._name}.offsets.bin is damaged; encode the corpus again")
 
     def longest(self) -> int:
         """Give the greatest length, looking at some at a time."""

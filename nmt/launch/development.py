@@ -25,7 +25,8 @@ def segmenters_of(corpus: EncodedCorpus) -> Segmenters:
 def boundaries(segmenters: Segmenters) -> Boundaries:
     """Give the ids around sentences."""
     target = segmenters.target
-    return Boundaries(segmenters.source.eos_id, target.start_id, target.eos_id)
+    sizes = segmenters.source.vocab_size, target.vocab_size
+    return Boundaries(segmenters.source.eos_id, target.start_id, target.eos_id, sizes)
 
 
 def read_dev(experiment: Experiment) -> list[tuple[str, str]]:

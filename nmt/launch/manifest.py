@@ -12,7 +12,8 @@ from nmt.errors import CheckpointError, DataError
 from nmt.experiment import Experiment
 from nmt.files import refuse_foreign, sha256
 from nmt.model.compute import processor
-from nmt.model.directory import WEIGHTS, resolve
+from nmt.model.directory import resolve
+from nmt.model.inventory import WEIGHTS
 from nmt.settings import to_table
 from nmt.training.run import Run
 

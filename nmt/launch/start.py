@@ -9,7 +9,7 @@ from typing import Any
 from nmt.corpus.encoded import EncodedCorpus
 from nmt.errors import ConfigError
 from nmt.experiment import Experiment, read_experiment
-from nmt.files import atomic_folder, write_json
+from nmt.files import atomic_folder, sha256, write_sealed
 from nmt.launch.manifest import (
     begins_afresh,
     make_manifest,
@@ -25,7 +25,7 @@ from nmt.training.budget import Speed, parse_budget, plan_updates, probe
 from nmt.training.checkpoint import Progress
 from nmt.training.distributed import joined
 from nmt.training.ranks import Ranks
-from nmt.training.run import ReadOnlyRun, Run
+from nmt.training.run import ReadOnlyRun, Run, refuse_changed_settings
 from nmt.training.tensorboard import refuse_without_tensorboard
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,8 @@ def begin(
         with atomic_folder(run.folder, replace=True) as folder:
             Run(folder).create()
             save_table(to_table(experiment), folder / "config.toml")
-            write_json(folder / "manifest.json", manifest)
+            hashes = [sha256(folder / "config.toml")]
+            write_sealed(folder / "manifest.json", {**manifest, "settings": hashes})
         if speed:
             with logged_to(run.log):
                 log.info(speed.plan(experiment.training))
@@ -108,6 +109,7 @@ def run_of(folder: Path, ranks: Ranks) -> Run:
 def go_on(run: Run, ranks: Ranks) -> dict[str, Any]:
     """Go on with a run, among the processes that train it."""
     folder, manifest = run.folder, run.manifest()
+    refuse_changed_settings(folder, manifest)
     if run.is_finished():
         log.info("%s is finished; nothing to do", folder)
         return run.summary()

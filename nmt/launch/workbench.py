@@ -21,7 +21,6 @@ from nmt.launch.development import boundaries, dev_batches, read_dev, segmenters
 from nmt.model.compute import Compute, has_fast_bf16, prepare
 from nmt.model.contract import EncoderDecoder
 from nmt.model.directory import (
-    WEIGHTS,
     Segmenters,
     copy_weights,
     count_parameters,
@@ -30,6 +29,7 @@ from nmt.model.directory import (
     resolve,
     weights_of,
 )
+from nmt.model.inventory import WEIGHTS
 from nmt.model.recompute import set_recompute
 from nmt.scoring.metrics import Score
 from nmt.settings import to_table

@@ -19,6 +19,12 @@ OWN_SETTINGS = {
 }  # fmt: skip
 
 
+MOST = {
+    "encoder_layers": 2**9, "decoder_layers": 2**9, "model_size": 2**20, "ffn_size": 2**20,
+    "num_heads": 2**20, "max_length": 2**24,
+}  # fmt: skip  # beyond what is ever wanted; settings may come with a model from anyone
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """The shape of an encoder-decoder."""
@@ -88,6 +94,7 @@ class ModelConfig:
     ffn_dropout: float = setting(0.0, "Share of the values inside feed-forward blocks dropped.")
 
     def __post_init__(self) -> None:
+        self._refuse_absurd_sizes()
         for name in ("encoder_layers", "decoder_layers", "model_size", "ffn_size", "num_heads"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"model.{name} must be at least 1, not {getattr(self, name)}")
@@ -113,6 +120,12 @@ class ModelConfig:
         if self.model_size % 2:
             raise ConfigError(f"model.model_size must be even, not {self.model_size}")
         self._refuse_settings_of_others()
+
+    def _refuse_absurd_sizes(self) -> None:
+        """Refuse what nobody wants; settings may come with a model from anyone."""
+        for name, most in MOST.items():
+            if getattr(self, name) > most:
+                raise ConfigError(f"model.{name} must be at most {most:,}")
 
     def _refuse_settings_of_others(self) -> None:
         """Refuse settings that only another architecture has."""

@@ -13,13 +13,8 @@ from nmt.attention.multi_head import MultiHeadAttention
 from nmt.attention.projections import PackedLinear
 from nmt.files import sha256
 from nmt.model.contract import EncoderDecoder
-from nmt.model.directory import (
-    WEIGHTS,
-    Package,
-    copy_weights,
-    model_of,
-    resolve,
-)
+from nmt.model.directory import Package, copy_weights, model_of, resolve
+from nmt.model.inventory import WEIGHTS
 from nmt.settings import build, to_table
 
 Configs = Mapping[str, AttentionConfig]  # by role

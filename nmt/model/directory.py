@@ -20,19 +20,30 @@ from torch import Tensor
 import nmt
 from nmt.attention.config import AttentionSections
 from nmt.errors import CheckpointError, ConfigError, DataError
-from nmt.files import read_json, sha256, write_json
+from nmt.files import read_json, sha256, write_sealed
 from nmt.model.build import build_model
 from nmt.model.card import model_card
 from nmt.model.config import ModelConfig, with_preset
 from nmt.model.contract import EncoderDecoder
+from nmt.model.inventory import (
+    FORMAT,
+    METADATA,
+    SETTINGS,
+    WEIGHTS,
+    Shapes,
+    refuse_foreign_files,
+    refuse_odd_metadata,
+    refuse_other_content,
+    refuse_other_segmenter,
+    refuse_other_settings,
+    shapes_of,
+)
 from nmt.model.sentences import Breaks
 from nmt.model.sharded import placed_as
 from nmt.settings import Table, build, load_table, save_table
 from nmt.text.segmenter import Segmenter
 
-FORMAT = 1
-WEIGHTS = "model.safetensors"
-SETTINGS = "config.toml"
+MAX_TABLES = 2**29  # bytes of what a model computes for itself, such as sines of positions
 
 
 @dataclass(frozen=True)
@@ -79,8 +90,9 @@ def save_package(folder: Path, package: Package) -> None:
         "segmenters": package.segmenters.hashes(),
         **package.metadata,
         "settings": sha256(folder / SETTINGS),
+        "weights": sha256(folder / WEIGHTS),
     }
-    write_json(folder / "metadata.json", metadata)
+    write_sealed(folder / METADATA, metadata)
     card = model_card(package.settings, metadata, count_parameters(package.model))
     (folder / "README.md").write_text(card, encoding="utf-8")
 
@@ -143,35 +155,53 @@ def resolve(path: str | Path) -> Path:
 
 
 def load_package(path: str | Path) -> Package:
-    """Load a model directory, or the best model of a run.
+    """Load a model directory, or the best model of a run; it is trusted in nothing.
 
     Raises:
         CheckpointError: Something is missing, damaged, of another format, or does not fit.
     """
     folder = resolve(path)
+    refuse_foreign_files(folder)
     metadata = read_metadata(folder)
     settings = load_table(folder / SETTINGS)
     segmenters = load_segmenters(folder, metadata)
-    try:
-        model = model_of(settings, segmenters)
-    except ConfigError as error:
-        raise CheckpointError(f"{folder / SETTINGS}: {error}") from None
-    load_weights(model, folder / WEIGHTS)
+    refuse_unfit(settings, segmenters, folder)
     refuse_other_settings(folder, metadata)
+    tensors = weights_in(folder)
+    model = model_of(settings, segmenters)
+    copy_weights(model, tensors, folder / WEIGHTS)
     return Package(model.eval(), segmenters, settings, metadata)
 
 
-def refuse_other_settings(folder: Path, metadata: Mapping[str, Any]) -> None:
-    """Refuse settings that lost lines or were changed: what is missing would be a default.
+def refuse_unfit(settings: Table, segmenters: Segmenters, folder: Path) -> None:
+    """Refuse settings that describe another model than that of the weights, however large.
 
-    Directories written by the first versions have no hash of their settings.
+    The model is made without memory first. Only what a user's own module does cannot be.
+
+    Raises:
+        CheckpointError: The settings are no model's, or another's.
     """
-    path = folder / SETTINGS
-    if metadata.get("settings", sha256(path)) != sha256(path):
-        raise CheckpointError(
-            f"{path} is not as this model was saved (its hash differs from metadata.json); put "
-            "the original back, and change how it translates by options, --set or --config"
-        )
+    try:
+        build(AttentionSections, settings.get("attention", {}), "attention")
+        if is_own(settings):
+            return
+        with torch.device("meta"):
+            skeleton = model_of(settings, segmenters)
+    except ConfigError as error:
+        raise CheckpointError(f"{folder / SETTINGS}: {error}") from None
+    except (RuntimeError, OverflowError, MemoryError, ValueError) as error:
+        reason = str(error).split("\n")[0]
+        raise CheckpointError(f"{folder / SETTINGS}: no such model can be: {reason}") from None
+    tables = sum(each.nbytes for each in skeleton.buffers())
+    if tables > MAX_TABLES:
+        raise CheckpointError(f"{folder / SETTINGS}: such a model needs tables of {tables:,} bytes")
+    refuse_other_shapes(skeleton, shapes_of(folder / WEIGHTS), folder / WEIGHTS)
+
+
+def is_own(settings: Table) -> bool:
+    """Tell whether attention is a module of the user's own, which may not know of this."""
+    return any(":" in each["variant"] for each in settings.get("attention", {}).values()
+               if "variant" in each)  # fmt: skip
 
 
 def model_of(settings: Table, segmenters: Segmenters) -> EncoderDecoder:
@@ -210,30 +240,38 @@ def break_id(segmenter: Segmenter, piece: str) -> int:
 
 def read_metadata(folder: Path) -> dict[str, Any]:
     """Read `metadata.json` and check its format."""
-    path = folder / "metadata.json"
+    path = folder / METADATA
     try:
-        metadata = read_json(path)
+        metadata: dict[str, Any] = read_json(path)
     except DataError as error:
         raise CheckpointError(str(error)) from None
-    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
-        found = metadata.get("format") if isinstance(metadata, dict) else None
-        raise CheckpointError(f"{path}: format {found!r}, but this version reads {FORMAT}")
+    refuse_odd_metadata(metadata, path)
     return metadata
 
 
 def load_segmenters(folder: Path, metadata: Mapping[str, Any]) -> Segmenters:
-    """Load both segmenters and check that they are those that the model was trained with."""
-    loaded, hashes = {}, metadata.get("segmenters", {})
+    """Load both segmenters, which must be those that the model was trained with."""
+    loaded = {}
     for side in ("source", "target"):
         path = folder / f"{side}.model"
+        refuse_other_segmenter(path, metadata)
         loaded[side] = Segmenter.load(path)
-        if loaded[side].sha256 != hashes.get(side):
-            raise CheckpointError(
-                f"{path} is not the segmenter that this model was trained with "
-                f"(its hash differs from metadata.json); put the original back"
-            )
     same = loaded["source"].sha256 == loaded["target"].sha256
     return Segmenters(loaded["source"], loaded["source"] if same else loaded["target"])
+
+
+def weights_in(folder: Path) -> dict[str, Tensor]:
+    """Read the weights of a model directory, as they were saved.
+
+    Those of the first versions have no hash.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, or was changed.
+    """
+    metadata = read_metadata(folder) if (folder / METADATA).is_file() else {}
+    tensors = load_tensors(folder / WEIGHTS)
+    refuse_other_content(folder / WEIGHTS, metadata.get("weights"))
+    return tensors
 
 
 def load_weights(model: torch.nn.Module, path: Path) -> None:
@@ -245,17 +283,26 @@ def load_weights(model: torch.nn.Module, path: Path) -> None:
     copy_weights(model, load_tensors(path), path)
 
 
+def refuse_other_shapes(model: torch.nn.Module, found: Shapes, path: Path) -> None:
+    """Refuse weights of another model.
+
+    Raises:
+        CheckpointError: A weight is missing, is one too many, or has another shape.
+    """
+    expected = {name: tuple(weight.shape) for name, weight in model.named_parameters()}
+    if odd := sorted(expected.keys() ^ found.keys()):
+        kind = "lacks" if odd[0] in expected else "has an unknown"
+        raise CheckpointError(f"{path} does not fit its config.toml: it {kind} weight {odd[0]}")
+    for name, shape in expected.items():
+        if found[name] != shape:
+            raise CheckpointError(
+                f"{path} does not fit its config.toml: {name} is {found[name]}, but must be {shape}"
+            )
+
+
 @torch.no_grad()
 def copy_weights(model: torch.nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Copy named tensors into a model, all of them and no others."""
-    expected = dict(model.named_parameters())
-    if odd := sorted(expected.keys() ^ tensors.keys()):
-        kind = "lacks" if odd[0] in expected else "has an unknown"
-        raise CheckpointError(f"{path} does not fit its config.toml: it {kind} weight {odd[0]}")
-    for name, weight in expected.items():
-        if weight.shape != tensors[name].shape:
-            raise CheckpointError(
-                f"{path} does not fit its config.toml: {name} is {tuple(tensors[name].shape)}, "
-                f"but must be {tuple(weight.shape)}"
-            )
+    refuse_other_shapes(model, {name: tuple(each.shape) for name, each in tensors.items()}, path)
+    for name, weight in model.named_parameters():
         weight.copy_(placed_as(tensors[name], weight))

@@ -5,6 +5,7 @@ Names that end in `.gz` or `.xz` are compressed; `-` is standard input or output
 
 import contextlib
 import gzip
+import io
 import itertools
 import lzma
 import sys
@@ -83,9 +84,11 @@ def open_input(path: str | Path) -> Iterator[IO[bytes]]:
 def decompressed(raw: BinaryIO, name: str) -> IO[bytes]:
     """Wrap a stream by the ending of its name."""
     if name.endswith(".gz"):
+        if not cast(io.BufferedReader, raw).peek(1):
+            raise DataError(f"cannot read {name}: it is empty, which no compressed file is")
         return cast(IO[bytes], gzip.open(raw, "rb"))
     if name.endswith(".xz"):
-        return cast(IO[bytes], lzma.open(raw, "rb"))
+        return cast(IO[bytes], lzma.open(raw, "rb", format=lzma.FORMAT_XZ))
     return raw
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import sentencepiece
 
 from nmt.errors import DataError
-from nmt.files import atomic_write
+from nmt.files import atomic_write, read_bounded
 
 ALL_CORES = -1
 ABSENT = -1  # how SentencePiece says that a model lacks a special piece
 LOG_ERRORS_ONLY = 2
+MAX_BYTES = 2**28  # of a model; one of a million pieces has some 20 million
 
 sentencepiece.set_min_log_level(LOG_ERRORS_ONLY)
 
@@ -59,7 +60,7 @@ class Segmenter:
             DataError: The file is missing, is no SentencePiece model, or has no end of sentence.
         """
         try:
-            model = Path(path).read_bytes()
+            model = read_bounded(path, MAX_BYTES)
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror}") from None
         return cls(model, Path(path))

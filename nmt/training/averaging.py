@@ -9,18 +9,18 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from nmt.errors import CheckpointError
-from nmt.model.directory import WEIGHTS, load_tensors, weights_of
+from nmt.model.directory import weights_in, weights_of
 
 
 def average_weights(folders: Sequence[Path]) -> dict[str, Tensor]:
     """Average the weights of model directories, summed in float64 so that order is no matter.
 
     Raises:
-        CheckpointError: They have not the same weights.
+        CheckpointError: They have not the same weights, or one is damaged.
     """
     sums: dict[str, Tensor] = {}
     for folder in folders:
-        tensors = load_tensors(folder / WEIGHTS)
+        tensors = weights_in(folder)
         refuse_unlike(sums, tensors, folder, folders[0])
         for name, tensor in tensors.items():
             sums[name] = sums.get(name, torch.zeros_like(tensor, dtype=torch.float64)) + tensor

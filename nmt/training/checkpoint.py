@@ -1,5 +1,6 @@
 """Checkpoints: a model directory, and the state that training needs to go on exactly."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,22 @@ from torch import Tensor
 
 from nmt.corpus.batches import Position
 from nmt.errors import CheckpointError
-from nmt.files import read_json, write_json
-from nmt.model.directory import WEIGHTS, load_tensors, load_weights, save_tensors, weights_of
+from nmt.files import read_json, sha256, write_sealed
+from nmt.model.directory import (
+    copy_weights,
+    load_tensors,
+    save_tensors,
+    weights_in,
+    weights_of,
+)
+from nmt.model.inventory import WEIGHTS, refuse_other_content
 from nmt.model.sharded import whole
 from nmt.training.optimizer import optimizer_tensors, restore_optimizer
 from nmt.training.ranks import Ranks, seed_of
 from nmt.training.update import Totals, Updater
+
+RECORD = "progress.json"
+FILES = "files"  # in it: the hash of every other file of the state
 
 
 @dataclass
@@ -57,7 +68,8 @@ def save_state(folder: Path, updater: Updater, progress: Progress) -> None:
     collected = state_tensors(updater)
     for name, tensors in collected.items():
         save_tensors(tensors, state / name)
-    write_json(state / "progress.json", asdict(progress))
+    hashes = {name: sha256(state / name) for name in collected}
+    write_sealed(state / RECORD, {**asdict(progress), FILES: hashes})
 
 
 def state_tensors(updater: Updater) -> dict[str, dict[str, Tensor]]:
@@ -80,25 +92,44 @@ def load_state(folder: Path, updater: Updater) -> Progress:
         CheckpointError: Something is missing or damaged.
     """
     state = folder / "state"
-    load_weights(updater.model, folder / WEIGHTS)
+    copy_weights(updater.model, weights_in(folder), folder / WEIGHTS)
+    progress, hashes = read_progress(state / RECORD)
     if updater.moving is not None:
         updater.moving.take()
-        load_weights(updater.model, state / WEIGHTS)
-    tensors = load_tensors(state / "optimizer.safetensors")
+        copy_weights(updater.model, state_file(state / WEIGHTS, hashes), state / WEIGHTS)
+    tensors = state_file(state / "optimizer.safetensors", hashes)
     restore_optimizer(updater.model, updater.optimizer, tensors)
-    random, ranks = load_tensors(state / "random.safetensors"), updater.engine.ranks
-    try:
-        table: dict[str, Any] = read_json(state / "progress.json")
-        position, totals = Position(**table["position"]), Totals(**table["totals"])
-        progress = Progress(**{**table, "position": position, "totals": totals})
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{state / 'progress.json'} is damaged: {error}") from None
+    random, ranks = state_file(state / "random.safetensors", hashes), updater.engine.ranks
     if ranks.leads:
         restore_random(random)
     else:
         progress.totals.begin_again()
         restore_own_random(random, ranks.rank, updater.compute.device, progress.update)
     return progress
+
+
+def read_progress(path: Path) -> tuple[Progress, dict[str, str]]:
+    """Read where training stood, and the hashes of the state's other files.
+
+    States written by the first versions have no hashes.
+
+    Raises:
+        CheckpointError: Something is missing or damaged.
+    """
+    try:
+        table: dict[str, Any] = read_json(path)
+        hashes = dict(table.pop(FILES, {}))
+        position, totals = Position(**table["position"]), Totals(**table["totals"])
+        return Progress(**{**table, "position": position, "totals": totals}), hashes
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from None
+
+
+def state_file(path: Path, hashes: Mapping[str, str]) -> dict[str, Tensor]:
+    """Read tensors of the state, as they were saved."""
+    tensors = load_tensors(path)
+    refuse_other_content(path, hashes.get(path.name), RECORD)
+    return tensors
 
 
 def random_states() -> dict[str, Tensor]:

@@ -19,10 +19,13 @@ from torch import Tensor
 
 from nmt.corpus.batches import Batch
 from nmt.errors import CheckpointError
-from nmt.files import read_json, write_json
+from nmt.files import read_json, sha256, write_sealed
 from nmt.model.directory import Package, Segmenters, load_tensors, save_package, save_tensors
+from nmt.model.inventory import refuse_other_content
 
 RECORD = "crash.json"
+TENSORS = ("batches.safetensors", "random.safetensors")
+MAX_RECORD = 2**28  # bytes; it holds the sentences of an update
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,9 @@ def save_evidence(folder: Path, package: Package, evidence: Evidence) -> None:
         **evidence.numbers(),
         "precision": evidence.precision,
         "batches": [pairs_of(batch, package.segmenters) for batch in evidence.batches],
+        "files": {name: sha256(folder / name) for name in TENSORS},
     }
-    write_json(folder / RECORD, record)
+    write_sealed(folder / RECORD, record)
 
 
 def load_evidence(folder: Path) -> Evidence:
@@ -81,14 +85,15 @@ def load_evidence(folder: Path) -> Evidence:
             f"{folder} holds no skipped update (no {RECORD}); name a folder such as "
             "RUN/crash/update-7"
         )
-    record: dict[str, Any] = read_json(path)
-    tensors = load_tensors(folder / "batches.safetensors")
+    record: dict[str, Any] = read_json(path, MAX_RECORD)
+    tensors, random = (load_tensors(folder / name) for name in TENSORS)
     try:
+        for name in TENSORS:
+            refuse_other_content(folder / name, dict(record.get("files", {})).get(name), RECORD)
         batches = [batch_of(tensors, number) for number in range(len(record["batches"]))]
         loss, norm = float(record["loss"]), float(record["gradient_norm"])
-        random = load_tensors(folder / "random.safetensors")
         return Evidence(record["update"], loss, norm, record["precision"], batches, random)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from None
 
 

@@ -7,17 +7,27 @@ crash/update-N/  updates that were skipped   best, last      links to checkpoint
 finished.json   written last, when training is over
 """
 
+import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from nmt.errors import CheckpointError
-from nmt.files import atomic_folder, atomic_write, cannot_write, point, read_json, write_json
-from nmt.settings import Table, save_table
+from nmt.files import (
+    atomic_folder,
+    atomic_write,
+    cannot_write,
+    point,
+    read_json,
+    sha256,
+    write_sealed,
+)
+from nmt.settings import Table, save_table, spelt_table
 
 CHECKPOINT = re.compile(r"update-(\d+)")
 
@@ -90,22 +100,36 @@ class Run:
         """Drop the lines of metrics.jsonl about what is done again after a kill."""
         if not self.metrics.is_file():
             return
-        lines = self.metrics.read_text(encoding="utf-8").split("\n")
+        lines = self.metrics.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
         kept = [line for line in lines if is_until(line, update)]
         with atomic_write(self.metrics) as stream:
-            stream.write("".join(line + "\n" for line in kept).encode())
+            stream.write("".join(f"{line}\n" for line in kept).encode(errors="surrogateescape"))
 
     def keep_settings(self, settings: Table) -> None:
-        """Write down what the run is made by from now on."""
+        """Write down what the run is made by from now on.
+
+        Its hash goes first, beside those before it, so that a kill between leaves a run that is
+        whole.
+        """
+        path = self.folder / "manifest.json"
+        manifest = read_json(path)
+        if "settings" in manifest:
+            digest = hashlib.sha256(spelt_table(settings)).hexdigest()
+            write_sealed(path, {**manifest, "settings": [*manifest["settings"], digest]})
         save_table(settings, self.folder / "config.toml")
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Say that training is over."""
-        write_json(self.finished, summary)
+        write_sealed(self.finished, summary)
 
     def summary(self) -> dict[str, Any]:
-        """Read what `finish` wrote."""
+        """Read what `finish` wrote.
+
+        Raises:
+            CheckpointError: It is damaged.
+        """
         summary: dict[str, Any] = read_json(self.finished)
+        refuse_lacking(summary, self.finished, update=int, seconds=int | float)
         return summary
 
     def is_finished(self) -> bool:
@@ -116,13 +140,36 @@ class Run:
         """Read what the run was started with.
 
         Raises:
-            CheckpointError: There is no run here.
+            CheckpointError: There is no run here, or its manifest is damaged.
         """
         path = self.folder / "manifest.json"
         if not path.is_file():
             raise CheckpointError(f"{self.folder} holds no run (no manifest.json)")
         manifest: dict[str, Any] = read_json(path)
+        refuse_lacking(manifest, path, requested=dict, inputs=dict, parent=str | None)
         return manifest
+
+
+def refuse_changed_settings(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Refuse settings that are not those that a run was started with, or later planned itself.
+
+    Runs that the first versions started have no hash of them.
+
+    Raises:
+        CheckpointError: They have another hash, or cannot be read.
+    """
+    path = folder / "config.toml"
+    try:
+        found = sha256(path)
+        known = manifest.get("settings", [found])
+        changed = not isinstance(known, list) or found not in known
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}") from None
+    if changed:
+        raise CheckpointError(
+            f"{path} has changed since {folder} was started (its hash differs from "
+            "manifest.json); put it back, or start another run with --config"
+        )
 
 
 class ReadOnlyRun(Run):
@@ -150,6 +197,14 @@ class ReadOnlyRun(Run):
         """Leave it to the first process to say so."""
 
 
+def refuse_lacking(table: Any, path: Path, **kinds: type | UnionType) -> None:
+    """Refuse a table that lacks an entry, or has one of another kind."""
+    known = table if isinstance(table, dict) else {}
+    for name, kind in kinds.items():
+        if name not in known or not isinstance(known[name], kind):
+            raise CheckpointError(f"{path} is damaged: {name} is not as it was written")
+
+
 def numbered(folder: Path) -> list[int]:
     """List the updates that have a folder of their own in this one."""
     names = (CHECKPOINT.fullmatch(path.name) for path in folder.iterdir())
@@ -168,5 +223,5 @@ def is_until(line: str, update: int) -> bool:
     try:
         entry = json.loads(line)
         return bool(entry["update"] <= update and entry["event"] != "average")  # that comes after
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False  # empty, or cut short by a kill

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 LOGGED, VALIDATIONS = "logged", "validations"  # in a report
 TRAINING, DEVELOPMENT = "training", "development"
@@ -73,5 +73,10 @@ def panel(title: str, curves: Iterable[Curve]) -> Panel:
 def curve_of(run: str, kind: str, events: Iterable[Mapping[str, Any]], name: str) -> Curve:
     """Take what events say of one quantity, as far as it is a number."""
     values = ((each.get("update"), each.get(name)) for each in events)
-    points = [(x, y) for x, y in values if x is not None and y is not None and math.isfinite(y)]
+    points = [(x, y) for x, y in values if isinstance(x, int) and is_number(y) and math.isfinite(y)]
     return Curve(run, kind, tuple(points))
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Tell numbers from whatever else a damaged log may hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

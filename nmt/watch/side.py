@@ -13,8 +13,9 @@ from nmt.corpus.encoded import CorpusRecord, read_record
 from nmt.errors import CheckpointError, ConfigError, DataError, NmtError
 from nmt.experiment import read_experiment
 from nmt.files import read_json, sha256
+from nmt.model.inventory import WEIGHTS
 from nmt.settings import Table, load_table, to_table
-from nmt.show import CORPUS, RUN, VERSIONS, WEIGHTS, describe_run, flat, read_object, recognise
+from nmt.show import CORPUS, RUN, VERSIONS, describe_run, flat, read_object, recognise
 
 Facts = dict[str, Any]  # values by their names; None where a value is not known
 

@@ -96,7 +96,8 @@ def test_metadata_says_what_was_averaged_and_claims_no_score(
     nmt("average", "m2", "m1", "--output", "mean")
     metadata, part = read_json("mean/metadata.json"), read_json("m1/metadata.json")
     assert part["dev"]
-    assert {**part, "update": 20, "dev": {}, "averaged": metadata["averaged"]} == metadata
+    own = {"averaged": metadata["averaged"], "weights": sha256("mean/model.safetensors")}
+    assert {**part, "update": 20, "dev": {}, **own} == metadata
     assert metadata["averaged"] == [
         {"model": name, "update": update, "weights": sha256(f"{name}/{WEIGHTS}")}
         for name, update in (("m2", 20), ("m1", 10))

@@ -245,8 +245,12 @@ def rewrite(old: str, new: str) -> Callable[[Path], None]:
         ("config.toml", rewrite("model_size", "models_size"), "did you mean 'model_size'?"),
         ("config.toml", rewrite("encoder_layers = 1", "encoder_layers = 2"), "lacks weight encod"),
         ("metadata.json", cut, "run/best/metadata.json is not JSON"),
-        ("metadata.json", rewrite('"format": 1', '"format": 2'), "format 2, but this version rea"),
-        ("metadata.json", rewrite('"segmenters"', '"cutters"'), "is not the segmenter that this"),
+        (
+            "metadata.json",
+            rewrite('"format": 1', '"format": 2'),
+            "metadata.json is damaged or was edit",
+        ),
+        ("metadata.json", rewrite('"segmenters"', '"cutters"'), "is damaged or was edited"),
         ("metadata.json", Path.unlink, "run has no checkpoint yet: training has not validated"),
     ],
 )
@@ -265,9 +269,9 @@ def test_a_model_that_is_damaged(
     [
         ("corpus.json", Path.unlink, "corpus holds no encoded corpus (no corpus.json)"),
         ("corpus.json", cut, "corpus/corpus.json is not JSON"),
-        ("corpus.json", rewrite('"format": 2', '"format": 9'), "this version reads formats 1 to 2"),
+        ("corpus.json", rewrite('"format": 2', '"format": 9'), "is damaged or was edited: its che"),
         ("corpus.json", rewrite('"lines"', '"rows"'), "corpus/corpus.json is damaged"),
-        ("corpus.json", rewrite('"lines": 120', '"lines": 121'), "source is incomplete; encode"),
+        ("corpus.json", rewrite('"lines": 120', '"lines": 121'), "is damaged or was edited"),
         ("source.ids.bin", cut, "corpus/source.ids.bin does not fit its offsets; encode the corp"),
         ("target.text.offsets.bin", cut, "cannot read corpus/target.text.offsets.bin: Size of"),
         ("target.ids.bin", Path.unlink, "cannot read corpus/target.ids.bin: "),

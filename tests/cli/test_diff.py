@@ -15,7 +15,7 @@ from nmt.corpus.encoded import EncodedCorpus
 from nmt.experiment import Experiment
 from nmt.files import read_json, sha256, write_json
 from nmt.launch.start import Start, train
-from nmt.settings import load_table, save_table
+from nmt.settings import Table, load_table, save_table
 from nmt.watch.difference import OTHER_WEIGHTS, difference
 
 Command = Callable[..., Any]
@@ -34,6 +34,12 @@ def shorter(tmp_path_factory: pytest.TempPathFactory, experiment: Make) -> Path:
     )
     train(Start(experiment("training.max_updates=30", *changes), folder))
     return folder
+
+
+def put_settings(settings: Table, run: Path) -> None:
+    """Make a run one of other settings."""
+    save_table(settings, run / "config.toml")
+    edit(run / "manifest.json", settings=[sha256(run / "config.toml")])
 
 
 def edit(path: Path, **changes: Any) -> None:
@@ -94,7 +100,7 @@ def test_data_is_told_by_hashes_and_counts(
     edit(run / "manifest.json", inputs=inputs | {"train": "0" * 64})
     settings = load_table(run / "config.toml")
     settings["data"]["train"] = str(corpus)
-    save_table(settings, run / "config.toml")
+    put_settings(settings, run)
     report = difference(str(trained), str(run))
     lines = len(EncodedCorpus(toy / "corpus"))
     assert report["data"] == {
@@ -116,17 +122,17 @@ def test_the_parent_of_a_run_is_data(trained: Path, run: Path) -> None:
 def test_where_the_same_data_lay_is_no_difference(trained: Path, run: Path) -> None:
     settings = load_table(run / "config.toml")
     settings["data"] |= {"train": "moved", "dev_source": "moved", "dev_target": "moved"}
-    save_table(settings, run / "config.toml")
+    put_settings(settings, run)
     assert difference(str(trained), str(run))["same"]
 
 
 def test_settings_that_were_not_there_yet_have_their_defaults(trained: Path, run: Path) -> None:
     settings = load_table(run / "config.toml")
     del settings["training"]["ema"]
-    save_table(settings, run / "config.toml")
+    put_settings(settings, run)
     assert difference(str(trained), str(run))["settings"] == {}
     settings["training"]["gone"] = 3
-    save_table(settings, run / "config.toml")
+    put_settings(settings, run)
     found = difference(str(trained), str(run))["settings"]
     assert found == {"training.ema": [0.0, None], "training.gone": [None, 3]}
 

@@ -16,7 +16,7 @@ from nmt.corpus.encode import encode_corpus
 from nmt.corpus.encoded import EncodedCorpus
 from nmt.errors import CheckpointError, DataError
 from nmt.experiment import read_experiment
-from nmt.files import read_json, write_json
+from nmt.files import read_json, sha256, write_json
 from nmt.settings import Table, assign, load_table, save_table, to_table
 from nmt.show import WEIGHTS, describe
 from nmt.text.segmenter import Segmenter
@@ -97,6 +97,8 @@ def test_the_settings_of_a_run_are_those_that_the_defaults_lack(trained: Path) -
 def test_settings_that_a_preset_brings_are_not_the_users(run: Path) -> None:
     asked = {"model": {"preset": "transformer-base", "dropout": 0.2}}
     save_table(to_table(read_experiment(asked)), run / "config.toml")
+    manifest = read_json(run / "manifest.json")
+    write_json(run / "manifest.json", manifest | {"settings": [sha256(run / "config.toml")]})
     assert describe(run)["settings"] == {
         "model.preset": "transformer-base",
         "model.dropout": 0.2,
@@ -268,7 +270,11 @@ def test_values_are_spelled_by_what_they_are(name: str, value: Any, text: str) -
         ("joint.model", "", "joint.model is neither a model, a run nor an encoded corpus: "),
         ("model", "metadata.json", "model/metadata.json is not JSON: "),
         ("model", "model.safetensors", "model/model.safetensors is damaged or incomplete: "),
-        ("model", "source.model", "model/source.model is not a SentencePiece model; "),
+        (
+            "model",
+            "source.model",
+            "model/source.model is not the segmenter that this model was trained",
+        ),
         ("corpus", "corpus.json", "corpus/corpus.json is not JSON: "),
         ("run", "config.toml", "cannot read settings from run/config.toml: "),
     ],

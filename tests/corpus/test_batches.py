@@ -22,7 +22,7 @@ from nmt.corpus.batches import (
 from nmt.corpus.config import DataConfig, StageConfig
 from nmt.corpus.encoded import EncodedCorpus
 from nmt.corpus.order import InTurn, Mixed
-from nmt.errors import ConfigError
+from nmt.errors import ConfigError, DataError
 
 Encoded = Callable[..., EncodedCorpus]
 Lengths = list[tuple[int, int]]
@@ -100,6 +100,14 @@ def test_a_batch_opens_and_closes_its_sentences() -> None:
     assert batch.source_lengths.tolist() == [3]
     assert batch.target.tolist() == [[1, 7, 3]]
     assert batch.target_lengths.tolist() == [2]
+
+
+def test_an_id_that_is_in_no_vocabulary_is_refused() -> None:
+    ends = Boundaries(2, 1, 3, vocab_sizes=(8, 9))
+    make_batch([np.array([7])], [np.array([8])], ends)
+    for source, target, found in ((8, 8, 8), (7, 9, 9)):
+        with pytest.raises(DataError, match=rf"a corpus holds the id {found}, but its vocabulary"):
+            make_batch([np.array([source])], [np.array([target])], ends)
 
 
 @pytest.fixture

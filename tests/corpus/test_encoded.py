@@ -1,15 +1,16 @@
 """A damaged corpus is refused with what is wrong and how to mend it."""
 
-import json
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nmt.corpus.encoded import EncodedCorpus
 from nmt.errors import DataError
+from nmt.files import read_json, write_json
 from nmt.text.segmenter import Segmenter
 
 Encoded = Callable[..., EncodedCorpus]
@@ -23,8 +24,8 @@ def folder(encoded: Encoded) -> Path:
 def edit(folder: Path, **values: object) -> None:
     """Change the record; None takes an entry away."""
     path = folder / "corpus.json"
-    table = {**json.loads(path.read_text()), **values}
-    path.write_text(json.dumps({key: each for key, each in table.items() if each is not None}))
+    table = {**read_json(path), **values}
+    write_json(path, {key: each for key, each in table.items() if each is not None})
 
 
 def shorten(path: Path, count: int) -> None:
@@ -67,7 +68,13 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a type that is none": (
         lambda folder: edit(folder, dtype="uint17"),
-        "source.ids.bin: ",
+        "corpus.json is damaged (dtype cannot be so); encode the corpus again",
+    ),
+    "a record that was edited": (
+        lambda folder: (folder / "corpus.json").write_text(
+            (folder / "corpus.json").read_text().replace('"lines": 6', '"lines": 5')
+        ),
+        "corpus.json is damaged or was edited: its checksum is another",
     ),
     "no ids": (
         lambda folder: (folder / "target.ids.bin").unlink(),
@@ -130,6 +137,41 @@ def test_the_segmenter_must_be_the_one_that_made_the_ids(
     (folder / "source.model").unlink()
     with pytest.raises(DataError, match=r"source.model is missing; encode the corpus again"):
         corpus.segmenter_path("source")
+
+
+def test_all_of_a_corpus_is_compared_with_what_was_encoded(folder: Path) -> None:
+    EncodedCorpus(folder).refuse_damage()
+    edit(folder, format=1, longest=None, tags=None)
+    EncodedCorpus(folder).refuse_damage()
+
+
+@pytest.mark.parametrize("name", ["source.ids.bin", "target.text.bin", "target.ids.offsets.bin"])
+def test_one_bit_is_found_by_looking_at_all(folder: Path, name: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[8] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(
+        DataError, match=r"is damaged: its ids and texts are not those|damaged; enc"
+    ):
+        EncodedCorpus(folder).refuse_damage()
+
+
+def test_text_that_is_no_text_and_offsets_out_of_order_are_refused(folder: Path) -> None:
+    text = folder / "source.text.bin"
+    text.write_bytes(b"\xff" * text.stat().st_size)
+    corpus = EncodedCorpus(folder)
+    for read in (lambda: corpus.line("source", 1), lambda: corpus.lines("source", 1, 3)):
+        with pytest.raises(DataError, match=r"the source of line 2 is damaged; encode the corpus"):
+            read()
+    offsets = np.fromfile(folder / "source.ids.offsets.bin", "int64")
+    offsets[[1, 2]] = offsets[[2, 1]]
+    offsets.tofile(folder / "source.ids.offsets.bin")
+    corpus = EncodedCorpus(folder)
+    for read in (lambda: corpus.lengths_of("source", np.arange(3)), corpus.refuse_damage):
+        with pytest.raises(
+            DataError, match=r"source\.ids\.offsets\.bin is damaged; encode the cor"
+        ):
+            read()
 
 
 def test_many_lines_are_what_each_is(encoded: Encoded) -> None:

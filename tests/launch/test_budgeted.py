@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from nmt.experiment import read_experiment
+from nmt.files import read_json, write_json
 from nmt.launch import start
 from nmt.launch.start import Start, resume, train
 from nmt.model.directory import load_package
@@ -145,6 +146,6 @@ def test_a_run_whose_time_was_up_when_it_was_stopped_is_validated_at_resume(
         patch.setattr(Trainer, "_one_update", stopping)
         train(Start(experiment("training.budget=90s"), folder))
     path = folder / "last" / "state" / "progress.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "seconds": 91.0}))
+    write_json(path, {**read_json(path), "seconds": 91.0})
     assert resume(folder)["best"] == "update-1"
     assert load_package(folder).metadata["dev"]["chrf"]["value"] >= 0

@@ -60,6 +60,8 @@ def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
         ({"ffn_dropout": math.nan}, "model.ffn_dropout must lie in [0, 1), not nan"),
         ({"num_heads": 3}, "model.num_heads = 3 does not divide model.model_size = 256"),
         ({"model_size": 7, "num_heads": 1}, "model.model_size must be even, not 7"),
+        ({"encoder_layers": 513}, "model.encoder_layers must be at most 512"),
+        ({"model_size": 2**21}, "model.model_size must be at most 1,048,576"),
         ({"max_length": 1}, "model.max_length must be at least 2, a piece and its end, not 1"),
     ],
 )

@@ -1,6 +1,5 @@
 """A model directory gives back what was packed, and says what is wrong with it."""
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -174,13 +173,18 @@ def test_metadata_says_what_the_model_is(folder: Path, segmenter: Segmenter) -> 
         "segmenters": {"source": segmenter.sha256, "target": segmenter.sha256},
         **METADATA,
         "settings": sha256(folder / "config.toml"),
+        "weights": sha256(folder / "model.safetensors"),
     }
     assert load_package(folder).metadata == metadata
 
 
-def test_a_directory_without_a_hash_of_its_settings_still_loads(folder: Path) -> None:
+@pytest.mark.parametrize("names", [["settings"], ["weights"], ["settings", "weights"]], ids=str)
+def test_a_directory_of_an_older_version_without_hashes_still_loads(
+    folder: Path, names: list[str]
+) -> None:
     metadata = read_json(folder / "metadata.json")
-    del metadata["settings"]
+    for name in names:
+        del metadata[name]
     write_json(folder / "metadata.json", metadata)
     assert load_package(folder).metadata == metadata
 
@@ -209,6 +213,7 @@ def test_weights_keep_their_type_from_disk_to_model(folder: Path) -> None:
     path = folder / "model.safetensors"
     exact = load_file(path)
     save_file({name: weight.half() for name, weight in exact.items()}, path)
+    edit(folder, weights=sha256(path))
     for name, weight in weights_of(load_package(folder).model).items():
         assert weight.dtype == torch.float32
         assert torch.equal(weight, exact[name].half().float())
@@ -225,7 +230,13 @@ def rewrite(folder: Path, change: Callable[[dict[str, Tensor]], object]) -> None
 def edit(folder: Path, **values: object) -> None:
     """Change metadata."""
     path = folder / "metadata.json"
-    write_json(path, {**json.loads(path.read_text()), **values})
+    write_json(path, {**read_json(path), **values})
+
+
+def flip(path: Path) -> None:
+    """Change one bit of the last byte."""
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
 
 
 def truncate(path: Path) -> None:
@@ -260,6 +271,18 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], type[NmtError], str]] = {
         lambda folder: torch.save({"weight": torch.ones(1)}, folder / "model.safetensors"),
         CheckpointError,
         "model.safetensors is damaged or incomplete: ",
+    ),
+    "one bit of a weight": (
+        lambda folder: flip(folder / "model.safetensors"),
+        CheckpointError,
+        "model.safetensors is damaged or was changed (its hash differs from metadata.json); put",
+    ),
+    "a digit of the metadata": (
+        lambda folder: (folder / "metadata.json").write_text(
+            (folder / "metadata.json").read_text().replace('"update": 7', '"update": 8')
+        ),
+        CheckpointError,
+        "metadata.json is damaged or was edited: its checksum is another",
     ),
     "a weight less": (
         lambda folder: rewrite(folder, lambda weights: weights.pop(BIAS)),

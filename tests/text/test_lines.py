@@ -108,7 +108,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", [".gz", ".xz"])
-@pytest.mark.parametrize("damage", ["truncated", "changed", "another format"])
+@pytest.mark.parametrize("damage", ["truncated", "changed", "another format", "empty", "zeros"])
 def test_damaged_compression_is_refused(tmp_path: Path, ending: str, damage: str) -> None:
     path = tmp_path / f"text{ending}"
     write_lines(path, [f"{number * number}" for number in range(999)])
@@ -118,6 +118,8 @@ def test_damaged_compression_is_refused(tmp_path: Path, ending: str, damage: str
             "truncated": content[:-20],
             "changed": content[:60] + bytes(40) + content[100:],
             "another format": b"plain\n",
+            "empty": b"",
+            "zeros": bytes(512) + content[512:],  # the head of an older format, to the library
         }[damage]
     )
     with pytest.raises(DataError, match=rf"cannot read .*text{ending}: \w+"):

@@ -1,6 +1,5 @@
 """A checkpoint's state comes back bit for bit, or is refused with what is wrong."""
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from nmt.corpus.batches import Batch, Position
 from nmt.errors import CheckpointError, NmtError
+from nmt.files import read_json, sha256, write_json
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
 from nmt.model.directory import WEIGHTS, save_tensors, weights_of
@@ -90,7 +90,30 @@ def test_progress_comes_back_to_the_last_digit(
 
 
 def test_the_state_is_readable(checkpoint: Path) -> None:
-    assert json.loads((checkpoint / "state" / "progress.json").read_text()) == asdict(PROGRESS)
+    state = checkpoint / "state"
+    names = ("optimizer.safetensors", "random.safetensors")
+    files = {name: sha256(state / name) for name in names}
+    assert read_json(state / "progress.json") == {**asdict(PROGRESS), "files": files}
+
+
+@pytest.mark.parametrize("name", ["optimizer.safetensors", "random.safetensors"])
+def test_one_bit_of_the_state_is_missed(
+    checkpoint: Path, make_updater: Callable[[], Updater], name: str
+) -> None:
+    path = checkpoint / "state" / name
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    message = rf"{name} is damaged or was changed \(its hash differs from progress\.json\)"
+    with pytest.raises(CheckpointError, match=message):
+        load_state(checkpoint, make_updater())
+
+
+def test_a_state_without_hashes_still_loads(
+    checkpoint: Path, make_updater: Callable[[], Updater]
+) -> None:
+    write_json(checkpoint / "state" / "progress.json", asdict(PROGRESS))
+    assert load_state(checkpoint, make_updater()) == PROGRESS
 
 
 def cut(path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import CheckpointError, DataError
-from nmt.training.run import Run
+from nmt.files import read_json, sha256, write_json
+from nmt.training.run import Run, refuse_changed_settings
 
 
 @pytest.fixture
@@ -114,11 +115,57 @@ def test_a_refusing_disk_is_named(folder: Run) -> None:
 
 def test_a_finished_run_says_so_with_its_summary(folder: Run) -> None:
     assert not folder.is_finished()
-    folder.finish({"update": 3, "value": None})
+    summary = {"update": 3, "seconds": 0.5, "value": None}
+    folder.finish(summary)
     assert folder.is_finished()
-    assert folder.summary() == {"update": 3, "value": None}
+    assert folder.summary() == summary
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"update": 3, "seconds": "long"}'])
+def test_a_summary_that_lacks_something_is_refused(folder: Run, content: str) -> None:
+    folder.finished.write_text(content)
+    with pytest.raises(CheckpointError, match=r"finished\.json is damaged: "):
+        folder.summary()
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"requested": {}, "inputs": [], "parent": "a"}'])
+def test_a_manifest_that_lacks_something_is_refused(folder: Run, content: str) -> None:
+    (folder.folder / "manifest.json").write_text(content)
+    with pytest.raises(CheckpointError, match=r"manifest\.json is damaged: "):
+        folder.manifest()
+
+
+def test_settings_that_are_not_those_of_the_start_are_refused(folder: Run) -> None:
+    path = folder.folder / "config.toml"
+    with pytest.raises(CheckpointError, match=r"cannot read .*config\.toml: No such file"):
+        refuse_changed_settings(folder.folder, {"settings": ["abc"]})
+    path.write_text("")
+    refuse_changed_settings(folder.folder, {})  # as the first versions left it
+    refuse_changed_settings(folder.folder, {"settings": ["abc", sha256(path)]})
+    with pytest.raises(CheckpointError, match=r"config\.toml has changed since .* was started"):
+        refuse_changed_settings(folder.folder, {"settings": ["abc"]})
+
+
+def test_a_log_that_is_damaged_loses_no_whole_line(folder: Run) -> None:
+    folder.record("train", {"update": 1})
+    line = folder.metrics.read_bytes()
+    folder.metrics.write_bytes(line + b"\xff\xfe\n" + b"[" * 10**5 + b"\n" + line)
+    folder.forget_after(1)
+    assert folder.metrics.read_bytes() == line * 2
 
 
 def test_a_folder_without_manifest_is_no_run(folder: Run) -> None:
     with pytest.raises(CheckpointError, match=r"run holds no run \(no manifest.json\)"):
         folder.manifest()
+
+
+def test_settings_that_are_kept_later_are_known(folder: Run) -> None:
+    path = folder.folder / "config.toml"
+    write_json(folder.folder / "manifest.json", {"settings": ["abc"]})
+    folder.keep_settings({"training": {"max_updates": 7}})
+    manifest = read_json(folder.folder / "manifest.json")
+    assert manifest == {"settings": ["abc", sha256(path)]}
+    refuse_changed_settings(folder.folder, manifest)
+    write_json(folder.folder / "manifest.json", {})  # as the first versions left it
+    folder.keep_settings({})
+    assert read_json(folder.folder / "manifest.json") == {}
