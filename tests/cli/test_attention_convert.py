@@ -44,6 +44,7 @@ def test_a_converted_model_says_what_it_was_made_from(
         **parent,
         "dev": {},
         "settings": sha256(Path("grouped/config.toml")),
+        "weights": sha256(Path("grouped") / WEIGHTS),
         "history": [
             {
                 "operation": "convert",
