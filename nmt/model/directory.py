@@ -44,6 +44,8 @@ from nmt.settings import Table, build, load_table, save_table
 from nmt.text.segmenter import Segmenter
 
 MAX_TABLES = 2**29  # bytes of what a model computes for itself, such as sines of positions
+UNSEEN = 2**28  # bytes that a model may take beyond its weights before it is looked at closely
+MOST, MOST_LAYERS = 10_000, 128  # of a setting of attention, and of layers, likewise
 
 
 @dataclass(frozen=True)
@@ -165,37 +167,61 @@ def load_package(path: str | Path) -> Package:
     metadata = read_metadata(folder)
     settings = load_table(folder / SETTINGS)
     segmenters = load_segmenters(folder, metadata)
-    refuse_unfit(settings, segmenters, folder)
+    model = fitting_model(settings, segmenters, folder)
     refuse_other_settings(folder, metadata)
     tensors = weights_in(folder)
-    model = model_of(settings, segmenters)
     copy_weights(model, tensors, folder / WEIGHTS)
     return Package(model.eval(), segmenters, settings, metadata)
 
 
-def refuse_unfit(settings: Table, segmenters: Segmenters, folder: Path) -> None:
-    """Refuse settings that describe another model than that of the weights, however large.
+def fitting_model(settings: Table, segmenters: Segmenters, folder: Path) -> EncoderDecoder:
+    """Make the model that settings describe, if it is that of the weights, however large.
 
-    The model is made without memory first. Only what a user's own module does cannot be.
+    One that may take more than its weights is made without memory first. Only what a user's own
+    module does cannot be.
 
     Raises:
         CheckpointError: The settings are no model's, or another's.
     """
     try:
         build(AttentionSections, settings.get("attention", {}), "attention")
-        if is_own(settings):
-            return
-        with torch.device("meta"):
-            skeleton = model_of(settings, segmenters)
+        if not (is_own(settings) or is_ordinary(settings, segmenters, folder)):
+            with torch.device("meta"):
+                refuse_unfit(model_of(settings, segmenters), folder)
+        model = model_of(settings, segmenters)
     except ConfigError as error:
         raise CheckpointError(f"{folder / SETTINGS}: {error}") from None
     except (RuntimeError, OverflowError, MemoryError, ValueError) as error:
         reason = str(error).split("\n")[0]
         raise CheckpointError(f"{folder / SETTINGS}: no such model can be: {reason}") from None
-    tables = sum(each.nbytes for each in skeleton.buffers())
+    if not is_own(settings):
+        refuse_unfit(model, folder)
+    return model
+
+
+def refuse_unfit(model: EncoderDecoder, folder: Path) -> None:
+    """Refuse a model whose tables are absurd, or whose weights are not those of the file."""
+    tables = sum(each.nbytes for each in model.buffers())
     if tables > MAX_TABLES:
         raise CheckpointError(f"{folder / SETTINGS}: such a model needs tables of {tables:,} bytes")
-    refuse_other_shapes(skeleton, shapes_of(folder / WEIGHTS), folder / WEIGHTS)
+    refuse_other_shapes(model, shapes_of(folder / WEIGHTS), folder / WEIGHTS)
+
+
+def is_ordinary(settings: Table, segmenters: Segmenters, folder: Path) -> bool:
+    """Tell from settings alone that a model takes little more than the file of its weights.
+
+    A model without memory tells exactly, but PyTorch loads modules for a second to make one.
+    """
+    config = build(ModelConfig, with_preset(settings.get("model", {})), "model")
+    sections = settings.get("attention", {}).values()
+    numbers = [each for section in sections for each in section.values() if isinstance(each, int)]
+    layers, size = config.encoder_layers + config.decoder_layers, config.model_size
+    words = 2 * (segmenters.source.vocab_size + segmenters.target.vocab_size) + config.max_length
+    values = size * (words + layers * (16 * size + 3 * config.ffn_size))
+    path = folder / WEIGHTS
+    room = 2 * path.stat().st_size + UNSEEN if path.is_file() else 0
+    few = max(numbers, default=0) <= MOST and layers <= MOST_LAYERS
+    return few and values * torch.float32.itemsize <= room
 
 
 def is_own(settings: Table) -> bool:
