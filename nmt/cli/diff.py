@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from nmt.cli.command import NmtCommand, verbosity_options
+from nmt.cli.options import tables_option
 from nmt.tables import UNKNOWN, columns, label, spelled
 
 TITLES = {"data": "data", "settings": "settings", "versions": "versions and machine"}
@@ -22,14 +23,7 @@ TITLES = {"data": "data", "settings": "settings", "versions": "versions and mach
 )
 @click.argument("first", metavar="RUN1", type=click.Path())
 @click.argument("second", metavar="RUN2", type=click.Path())
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Tables to read, hashes shortened; or one JSON object, with everything in full.",
-)
+@tables_option
 @click.option(
     "--plot", type=click.Path(), help="Draw the learning curves of both to this .svg or .png file."
 )

@@ -131,3 +131,13 @@ def places(variant: str, is_recurrent: bool) -> list[str]:
     known = VARIANTS.get(variant)
     roles = [role for role in ROLES if known is None or role in known.roles]
     return [role for role in roles if role == "cross"] or ["cross"] if is_recurrent else roles
+
+
+tables_option = click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Tables to read, hashes shortened; or one JSON object, with everything in full.",
+)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from nmt.cli.command import NmtCommand, verbosity_options
+from nmt.cli.options import tables_option
 from nmt.tables import aligned, label, spelled, table
 
 log = logging.getLogger(__name__)
@@ -25,14 +26,7 @@ LOGGED = "logged"  # shown as curves
     """,
 )
 @click.argument("path", metavar="MODEL|RUN|CORPUS", type=click.Path())
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Tables to read, hashes shortened; or one JSON object, with everything in full.",
-)
+@tables_option
 @click.option(
     "--plot", type=click.Path(), help="Draw a run's learning curves to this .svg or .png file too."
 )
