@@ -18,6 +18,7 @@ from nmt.search.coverage import CoverageScorer
 from nmt.search.find import Wanted, find
 from nmt.search.hypothesis import Ends, Hypothesis
 from nmt.search.scorer import ModelScorer, Source
+from nmt.search.shortlist import ShortlistScorer
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class Translator:
         compute: Compute,
     ) -> None:
         self._scorer = ModelScorer(model, compute)
+        self._shortlist = model.shortlist if search.can_shorten else None
         self._max_length = model.max_length
         self._segmenters = segmenters
         self._search = search
@@ -102,7 +104,7 @@ class Translator:
             DataError: A prefix is longer than the model can write, or holds unknown characters.
         """
         sentences = self._sentences(lines, prefixes, first_number)
-        found = self._search_all(sentences)
+        found = self._search_all(sentences, forced=bool(prefixes))
         for sentence, hypotheses in zip(sentences, found, strict=True):
             if sentence.ids and not hypotheses:
                 raise CheckpointError(
@@ -146,7 +148,7 @@ class Translator:
         if self._segmenters.target.unknown_id in prefix:
             raise DataError(f"line {number}: the prefix holds characters that the model lacks")
 
-    def _search_all(self, sentences: Sequence[Sentence]) -> list[list[Hypothesis]]:
+    def _search_all(self, sentences: Sequence[Sentence], *, forced: bool) -> list[list[Hypothesis]]:
         """Search for every sentence, in batches of like length; an empty one gets none."""
         found: list[list[Hypothesis]] = [[] for _ in sentences]
         filled = np.array([place for place, each in enumerate(sentences) if each.ids], np.int64)
@@ -155,13 +157,19 @@ class Translator:
         # The longest first: if memory does not suffice, that shows at once.
         for batch in reversed(plan_batches(lengths, lengths, budget, np.arange(len(filled)))):
             places = filled[batch]
-            hypotheses = self._search_batch([sentences[place] for place in places])
+            hypotheses = self._search_batch([sentences[place] for place in places], forced)
             for place, each in zip(places, hypotheses, strict=True):
                 found[place] = each
         return found
 
-    def _search_batch(self, sentences: Sequence[Sentence]) -> list[list[Hypothesis]]:
-        """Search for sentences of like length at once."""
+    def _search_batch(
+        self, sentences: Sequence[Sentence], forced: bool
+    ) -> list[list[Hypothesis]]:
+        """Search for sentences of like length at once.
+
+        Args:
+            forced: Whether any line of the text has a prefix, which may need any piece.
+        """
         arrays = [np.array(each.ids, np.int64) for each in sentences]
         padded, lengths = pad(arrays, None, self._segmenters.source.eos_id)
         source = Source(
@@ -176,10 +184,14 @@ class Translator:
             lines=[each.number for each in sentences],
             seed=self._seed,
         )
+        scorer = self._scorer
         if self._search.coverage_beta:
-            scorer = CoverageScorer(self._scorer, self._search.coverage_beta)
-            return find(scorer, source, self._ends, wanted, self._search)
-        return find(self._scorer, source, self._ends, wanted, self._search)
+            covering = CoverageScorer(scorer, self._search.coverage_beta)
+            return find(covering, source, self._ends, wanted, self._search)
+        if self._shortlist is not None and not forced:
+            short = ShortlistScorer(scorer, self._shortlist)
+            return find(short, source, self._ends, wanted, self._search)
+        return find(scorer, source, self._ends, wanted, self._search)
 
     def _limit(self, source_length: int, prefix_length: int) -> int:
         """Give the most ids of a translation, its end included; a prefix has room to go on."""
