@@ -15,8 +15,8 @@ MAX_PAIRS = 100_000  # more teach little, and take time and memory
 MAX_PIECES = 128  # of a side of a pair; cells grow with the square
 AT_ONCE = 2_000  # pairs
 ITERATIONS = 4
-LEAST_PROBABILITY = 0.01  # of a suggestion
-FREQUENT_SHARE = 0.92  # of target tokens that the frequent pieces make up
+LEAST_PROBABILITY = 0.003  # of a suggestion
+FREQUENT_SHARE = 0.98  # of target tokens that the frequent pieces make up
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ class ModelScorer:
         self.model = lowered(model, compute.dtype)
         self.compute = compute
         weight = model.output_weight().detach()
-        self.output = weight.to(exact(weight.dtype))
+        self.output = weight.to(compute.dtype) if compute.dtype != torch.float32 else weight
 
     def start(self, source: Source, beam: int, limit: int) -> DecodingState:
         """Encode the sources."""
@@ -144,7 +144,8 @@ class ModelScorer:
     ) -> tuple[ScoreCandidates, DecodingState]:
         """Run the decoder on one position of every hypothesis, and score the vocabulary."""
         states, state = self.states(state, ids, parents)
-        return ScoreCandidates(states.to(self.output.dtype) @ self.output.mT), state
+        scores = states.to(self.output.dtype) @ self.output.mT
+        return ScoreCandidates(scores.to(exact(scores.dtype))), state
 
     def states(
         self, state: DecodingState, ids: Tensor, parents: Tensor

@@ -80,8 +80,7 @@ class ShortlistScorer:
     ) -> tuple[ShortCandidates, ShortState]:
         """Run the decoder on one position of every hypothesis."""
         states, decoding = self.scorer.states(state.decoding, ids, parents)
-        scores = states.to(state.closed.dtype) @ state.weight
-        scores += state.closed
+        scores = states.to(state.weight.dtype) @ state.weight + state.closed
         size = len(self.scorer.output)
         return ShortCandidates(scores, state.pieces, size), replace(state, decoding=decoding)
 
