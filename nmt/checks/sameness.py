@@ -91,7 +91,7 @@ class Trial:
             *(Way(f"{size} a batch", size=size) for size in SIZES),
             Way("shuffled", shuffled=True),
             Way("shuffled, 7 a batch", size=7, shuffled=True),
-            *(Way(f"{count} thread{'s'[: count - 1]}", threads=count) for count in others),
+            *(Way(f"threads: {count}", threads=count) for count in others),
         ]
 
     def outcomes(self) -> Iterator[Outcome]:
