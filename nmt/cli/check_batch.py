@@ -101,7 +101,7 @@ def rows(outcomes: "Sequence[Outcome]", lines: int) -> Iterator[str]:
             "way": each.way,
             "lines that differ": len(each.differences),
             "of 1,000": 1000 * len(each.differences) / lines,
-            "otherwise scores by": each.score_difference,
+            "scores apart by": each.score_difference,
         }
         for each in outcomes
     ])  # fmt: skip

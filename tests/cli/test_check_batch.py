@@ -46,7 +46,7 @@ def test_a_model_is_proved_on_a_text(nmt: Command) -> None:
     finished = nmt("check", "batch", "run", "test.src", "--beam", "3", "--nbest", "2")
     assert (finished.status, finished.err) == (0, "")
     heading, *rows, verdict = finished.out.splitlines()
-    columns = ["way", "lines that differ", "of 1,000", "otherwise scores by"]
+    columns = ["way", "lines that differ", "of 1,000", "scores apart by"]
     assert [each.strip() for each in heading.split("  ") if each] == columns
     ways = ["1 a batch", "2 a batch", "7 a batch", "64 a batch", "shuffled", "shuffled, 7 a batch"]
     assert [row.split("  ")[0] for row in rows][:6] == ways
@@ -76,10 +76,10 @@ def test_what_differs_is_shown_and_is_the_exit_status(nmt: Command, differing: N
     finished = nmt("check", "batch", "run", "test.src")
     assert (finished.status, finished.err) == (1, "")
     assert finished.out.splitlines() == [
-        "way        lines that differ  of 1,000  otherwise scores by",
-        "1 a batch                  1     111.1            1.500e-07",
-        "2 a batch                  0     0.000                0.000",
-        "shuffled                   2     222.2                0.000",
+        "way        lines that differ  of 1,000  scores apart by",
+        "1 a batch                  1     111.1        1.500e-07",
+        "2 a batch                  0     0.000            0.000",
+        "shuffled                   2     222.2            0.000",
         "line 2, shuffled",
         "  usual  (none)",
         "  other  -0.250000  st",
