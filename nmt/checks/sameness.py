@@ -95,11 +95,11 @@ class Trial:
         ]
 
     def outcomes(self) -> Iterator[Outcome]:
-        """Translate in each way, and compare with the usual."""
-        usual = self.translations(USUAL)
+        """Translate in each way, and compare with the usual; alone, lines must score alike too."""
+        usual, exact = self.translations(USUAL), self.search.batch_invariant
         with without_warnings():  # they have come once
             for way in self.ways():
-                yield compared(way.name, usual, self.translations(way))
+                yield compared(way.name, usual, self.translations(way), exact=exact)
 
     def translations(self, way: Way) -> list[Translation]:
         """Translate all lines; each keeps its number, by which samples are drawn."""
@@ -121,16 +121,22 @@ class Trial:
         return [found[place] for place in range(len(order))]
 
 
-def compared(way: str, usual: Sequence[Translation], others: Sequence[Translation]) -> Outcome:
-    """Find where a way departs from the usual."""
+def compared(
+    way: str, usual: Sequence[Translation], others: Sequence[Translation], *, exact: bool = False
+) -> Outcome:
+    """Find where a way departs from the usual.
+
+    Args:
+        exact: Whether another score of the same text is a difference too.
+    """
     differences, most = list[Difference](), 0.0
     for line, (mine, other) in enumerate(zip(usual, others, strict=True), start=1):
         pairs = list(zip_longest(mine.candidates, other.candidates))
         unlike = [(a, b) for a, b in pairs if a is None or b is None or a.text != b.text]
-        if unlike:
-            differences.append(Difference(line, way, *unlike[0]))
-        else:
-            most = max([most, *(abs(a.score - b.score) for a, b in pairs)])
+        apart = [] if unlike else [(a, b) for a, b in pairs if a != b]
+        if unlike or (exact and apart):
+            differences.append(Difference(line, way, *[*unlike, *apart][0]))
+        most = max([most, *(abs(a.score - b.score) for a, b in apart)])
     return Outcome(way, differences, most)
 
 

@@ -122,6 +122,10 @@ def test_what_differs_is_told_with_both_candidates() -> None:
     assert last == Difference(4, "a way", None, Candidate("e", -3, -3))
     assert last.gap is None
     assert found.score_difference == 0.25
+    apart = Difference(2, "a way", Candidate("c", -1, -1), Candidate("c", -1.25, -1.25))
+    exact = compared("a way", usual, others, exact=True)
+    assert exact.differences == [second, apart, last]
+    assert exact.score_difference == 0.25
     assert compared("a way", usual, usual) == Outcome("a way", [], 0.0)
     assert differing([found, found, compared("none", usual, usual)]) == {1, 4}
 
