@@ -16,7 +16,7 @@ from nmt.attention.config import AttentionSections
 from nmt.checks.sameness import Difference, Outcome, Trial
 from nmt.files import atomic_folder
 from nmt.model.build import build_model
-from nmt.model.config import ModelConfig
+from nmt.model.config import ModelConfig, with_preset
 from nmt.model.directory import load_package, save_package
 from nmt.translate import Candidate
 
@@ -145,19 +145,20 @@ def test_a_model_may_always_translate_alone(nmt: Command) -> None:
     assert told == usual
 
 
-def save_wide(path: str) -> None:
+def save_wide(path: str, arch: str) -> None:
     """Save an untrained model whose products are large enough to be shared among threads."""
     package = load_package("run")
-    settings = {"model_size": 512, "ffn_size": 1024, "num_heads": 8}
-    package.settings["model"] |= settings
-    config = ModelConfig(**package.settings["model"])
+    own = {"ffn_size": 1024, "num_heads": 8} if arch == "transformer" else {}
+    sizes = {"model_size": 512, "encoder_layers": 1, "decoder_layers": 1, "max_length": 64}
+    settings = with_preset({"arch": arch, **sizes, **own})
+    vocab = (package.segmenters.source.vocab_size, package.segmenters.target.vocab_size)
     torch.manual_seed(1)
-    sizes = (package.segmenters.source.vocab_size, package.segmenters.target.vocab_size)
-    model = build_model(config, AttentionSections(), *sizes).eval()
+    model = build_model(ModelConfig(**settings), AttentionSections(), *vocab).eval()
     for weight in model.parameters():
         weight.data += 0.1 * torch.randn_like(weight)
+    table = {**package.settings, "model": settings, "attention": {}}
     with atomic_folder(path) as folder:
-        save_package(folder, replace(package, model=model))
+        save_package(folder, replace(package, model=model, settings=table))
 
 
 def in_a_process(threads: int, *arguments: str) -> str:
@@ -176,9 +177,9 @@ def in_a_process(threads: int, *arguments: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_processes_with_other_threads_write_the_same_bytes(precision: str) -> None:
-    save_wide("wide")
+@pytest.mark.parametrize(("arch", "precision"), [("rnn", "fp32"), ("transformer", "bf16")])
+def test_processes_with_other_threads_write_the_same_bytes(arch: str, precision: str) -> None:
+    save_wide("wide", arch)
     lines = [*Path("test.src").read_text().split("\n")[:-1], "ab de il " * 15]
     Path("text").write_text("".join(f"{line}\n" for line in lines))
     Path("reversed").write_text("".join(f"{line}\n" for line in lines[::-1]))
