@@ -66,7 +66,12 @@ class SearchConfig:
     )
     limit_ratio: float = setting(2.0, "Most target pieces for each source piece.")
     limit_extra: int = setting(10, "Target pieces allowed beyond that.")
-    batch_tokens: int = setting(4096, "Source tokens translated at once, padding included.")
+    batch_tokens: int = setting(2048, "Source tokens translated at once, padding included.")
+    batch_invariant: bool = setting(
+        False,
+        "Search for every line alone and on one thread, so that no other line, order or number of "
+        "threads has a say in the last digit; slow.",
+    )
     source_tag: tuple[str, ...] = setting(
         (),
         "Piece put before every source, such as <2es>, as in training; may be given repeatedly.",
