@@ -180,7 +180,8 @@ class Translator:
         which wait for each other after every product.
         """
         threads = torch.get_num_threads() if self._device.type == "cpu" else 1
-        if len(groups) < 2 or threads == 1:
+        listens = bool(self._search.coverage_beta)  # to the one model, which all share
+        if len(groups) < 2 or threads == 1 or listens:
             with on_threads(1) if self._search.batch_invariant else contextlib.nullcontext():
                 return [self._search_batch(group, forced) for group in groups]
         with on_threads(1):

@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 
 SEARCH = (
     "method", "beam", "length_alpha", "length_penalty", "coverage_beta", "stop", "nbest", "groups",
-    "diversity", "temperature", "top_k", "top_p", "epsilon", "no_repeat_ngram", "limit_ratio",
+    "diversity", "temperature", "top_k", "top_p", "epsilon", "no_repeat_ngram", "shortlist",
+    "limit_ratio",
     "limit_extra", "batch_tokens", "batch_invariant", "source_tag",
 )  # fmt: skip
 COMPUTE = ("seed", "threads", "device", "precision")
