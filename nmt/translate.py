@@ -1,16 +1,19 @@
 """Raw text to raw text: segment, batch by length, search, join, in the order of the lines."""
 
+import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from nmt.corpus.batches import pad, plan_batches
 from nmt.errors import CheckpointError, ConfigError, DataError
-from nmt.model.compute import Compute
+from nmt.model.compute import Compute, on_threads
 from nmt.model.contract import EncoderDecoder
 from nmt.model.directory import Segmenters
 from nmt.search.config import SearchConfig
@@ -18,6 +21,7 @@ from nmt.search.coverage import CoverageScorer
 from nmt.search.find import Wanted, find
 from nmt.search.hypothesis import Ends, Hypothesis
 from nmt.search.scorer import ModelScorer, Source
+from nmt.search.shortlist import ShortlistScorer
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +78,7 @@ class Translator:
         compute: Compute,
     ) -> None:
         self._scorer = ModelScorer(model, compute)
+        self._shortlist = model.shortlist if search.can_shorten else None
         self._max_length = model.max_length
         self._segmenters = segmenters
         self._search = search
@@ -91,18 +96,24 @@ class Translator:
             done += len(chunk)
 
     def translate_together(
-        self, lines: Sequence[str], first_number: int = 1, prefixes: Sequence[str] = ()
+        self,
+        lines: Sequence[str],
+        first_number: int = 1,
+        prefixes: Sequence[str] = (),
+        numbers: Sequence[int] = (),
     ) -> list[Translation]:
         """Translate lines that are in memory, of which the first has the given number.
 
         Args:
             prefixes: For each line the text that its translation must begin with, if any must.
+            numbers: Of the lines, where they do not follow each other.
 
         Raises:
             DataError: A prefix is longer than the model can write, or holds unknown characters.
         """
-        sentences = self._sentences(lines, prefixes, first_number)
-        found = self._search_all(sentences)
+        numbers = numbers or range(first_number, first_number + len(lines))
+        sentences = self._sentences(lines, prefixes, numbers)
+        found = self._search_all(sentences, forced=bool(prefixes))
         for sentence, hypotheses in zip(sentences, found, strict=True):
             if sentence.ids and not hypotheses:
                 raise CheckpointError(
@@ -115,7 +126,7 @@ class Translator:
         ]
 
     def _sentences(
-        self, lines: Sequence[str], prefixes: Sequence[str], first_number: int
+        self, lines: Sequence[str], prefixes: Sequence[str], numbers: Sequence[int]
     ) -> list[Sentence]:
         """Segment lines and what their translations must begin with."""
         room = self._max_length - 1 - len(self._tags)  # 1: for the end of sentence
@@ -124,7 +135,7 @@ class Translator:
         begun = self._segmenters.target.encode_lines(prefixes or [""] * len(lines))
         sentences = []
         sources = self._segmenters.source.encode_lines(lines)
-        for number, (ids, prefix) in enumerate(zip(sources, begun, strict=True), first_number):
+        for number, ids, prefix in zip(numbers, sources, begun, strict=True):
             if len(ids) > room:
                 log.warning(
                     "line %d has %d pieces; only the first %d are translated, all that the model "
@@ -146,22 +157,57 @@ class Translator:
         if self._segmenters.target.unknown_id in prefix:
             raise DataError(f"line {number}: the prefix holds characters that the model lacks")
 
-    def _search_all(self, sentences: Sequence[Sentence]) -> list[list[Hypothesis]]:
+    def _search_all(self, sentences: Sequence[Sentence], *, forced: bool) -> list[list[Hypothesis]]:
         """Search for every sentence, in batches of like length; an empty one gets none."""
         found: list[list[Hypothesis]] = [[] for _ in sentences]
         filled = np.array([place for place, each in enumerate(sentences) if each.ids], np.int64)
         lengths = np.array([len(sentences[place].ids) + 1 for place in filled], np.int64)
-        budget = max(self._search.batch_tokens, int(lengths.max(initial=1)))
-        # The longest first: if memory does not suffice, that shows at once.
-        for batch in reversed(plan_batches(lengths, lengths, budget, np.arange(len(filled)))):
-            places = filled[batch]
-            hypotheses = self._search_batch([sentences[place] for place in places])
-            for place, each in zip(places, hypotheses, strict=True):
-                found[place] = each
+        batches = [filled[batch] for batch in self._batches(lengths)]
+        groups = [[sentences[place] for place in batch] for batch in batches]
+        hypotheses = self._side_by_side(groups, forced)
+        for place, each in zip(
+            np.concatenate([filled[:0], *batches]), chain(*hypotheses), strict=True
+        ):
+            found[place] = each
         return found
 
-    def _search_batch(self, sentences: Sequence[Sentence]) -> list[list[Hypothesis]]:
-        """Search for sentences of like length at once."""
+    def _side_by_side(
+        self, groups: Sequence[Sequence[Sentence]], forced: bool
+    ) -> list[list[list[Hypothesis]]]:
+        """Search for groups of sentences, several at once, each by one thread of the processor.
+
+        Two searches by one thread each take less time than one after the other by two threads,
+        which wait for each other after every product.
+        """
+        threads = torch.get_num_threads() if self._device.type == "cpu" else 1
+        listens = bool(self._search.coverage_beta)  # to the one model, which all share
+        if len(groups) < 2 or threads == 1 or listens:
+            with on_threads(1) if self._search.batch_invariant else contextlib.nullcontext():
+                return [self._search_batch(group, forced) for group in groups]
+        with on_threads(1):
+            pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+            try:
+                return list(pool.map(lambda group: self._search_batch(group, forced), groups))
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _batches(self, lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """Group sentences of like length, or leave each alone."""
+        if self._search.batch_invariant:
+            # What a product or a sum gives depends on the shape that it is computed in, and
+            # neither libraries nor processors promise anything about rows within a shape. Alone,
+            # a sentence meets the same shapes whatever else is translated.
+            return iter(np.arange(len(lengths)).reshape(-1, 1))
+        budget = max(self._search.batch_tokens, int(lengths.max(initial=1)))
+        # The longest first: if memory does not suffice, that shows at once.
+        return reversed(plan_batches(lengths, lengths, budget, np.arange(len(lengths))))
+
+    def _search_batch(self, sentences: Sequence[Sentence], forced: bool) -> list[list[Hypothesis]]:
+        """Search for sentences of like length at once.
+
+        Args:
+            forced: Whether any line of the text has a prefix, which may need any piece.
+        """
         arrays = [np.array(each.ids, np.int64) for each in sentences]
         padded, lengths = pad(arrays, None, self._segmenters.source.eos_id)
         source = Source(
@@ -176,10 +222,14 @@ class Translator:
             lines=[each.number for each in sentences],
             seed=self._seed,
         )
+        scorer = self._scorer
         if self._search.coverage_beta:
-            scorer = CoverageScorer(self._scorer, self._search.coverage_beta)
-            return find(scorer, source, self._ends, wanted, self._search)
-        return find(self._scorer, source, self._ends, wanted, self._search)
+            covering = CoverageScorer(scorer, self._search.coverage_beta)
+            return find(covering, source, self._ends, wanted, self._search)
+        if self._shortlist is not None and not forced:
+            short = ShortlistScorer(scorer, self._shortlist)
+            return find(short, source, self._ends, wanted, self._search)
+        return find(scorer, source, self._ends, wanted, self._search)
 
     def _limit(self, source_length: int, prefix_length: int) -> int:
         """Give the most ids of a translation, its end included; a prefix has room to go on."""

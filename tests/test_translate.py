@@ -14,7 +14,7 @@ from nmt import translate
 from nmt.attention.config import AttentionSections
 from nmt.errors import CheckpointError, DataError
 from nmt.model.build import build_model
-from nmt.model.compute import Compute
+from nmt.model.compute import Compute, on_threads
 from nmt.model.config import ModelConfig
 from nmt.model.contract import EncoderDecoder, Memory
 from nmt.model.directory import Segmenters
@@ -281,3 +281,82 @@ def test_a_prefix_that_cannot_be_written_is_refused_with_its_line(segmenter: Seg
     size = len(segmenter.encode(prefix))
     with pytest.raises(DataError, match=rf"^line 4: the prefix has {size} pieces, .* at most 7 "):
         made.translate_together(["a", "b"], 3, ["", prefix])
+
+
+@pytest.fixture(scope="session", params=["transformer", "rnn"])
+def wide(request: pytest.FixtureRequest, segmenter: Segmenter) -> EncoderDecoder:
+    """A model whose sums are long enough to round otherwise in another order."""
+    own = {"ffn_size": 128, "num_heads": 2} if request.param == "transformer" else {}
+    config = ModelConfig(
+        arch=request.param, encoder_layers=1, decoder_layers=1, model_size=64, max_length=10, **own
+    )
+    torch.manual_seed(1)
+    size = segmenter.vocab_size
+    model = build_model(config, AttentionSections(), size, size).eval()
+    for weight in model.parameters():
+        weight.data += 0.1 * torch.randn_like(weight)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("search", "dtype"),
+    [
+        *((search, torch.float32) for search in ({}, {"beam": 1}, *SEARCHES)),
+        *((search, torch.bfloat16) for search in ({}, SEARCHES[0])),
+    ],
+    ids=str,
+)
+def test_a_line_that_is_translated_alone_is_the_same_to_the_last_bit(
+    wide: EncoderDecoder, segmenter: Segmenter, search: dict[str, Any], dtype: torch.dtype
+) -> None:
+    """Whatever stands beside it, in whatever order, on however many threads."""
+    config = SearchConfig(**{"beam": 2, **search}, batch_invariant=True)
+    compute = replace(COMPUTE, dtype=dtype)
+    made = Translator(wide, Segmenters(segmenter, segmenter), config, compute)
+    expected = made.translate_together(LINES)
+    assert len({each.candidates for each in expected}) >= 8  # two are empty, and two alike
+    with on_threads(2):
+        for first in (9, 6, 3, 0):
+            lines, numbers = LINES[first : first + 3], range(first + 1, first + len(LINES) + 1)
+            found = made.translate_together(lines[::-1], numbers=numbers[: len(lines)][::-1])
+            assert found[::-1] == expected[first : first + 3]
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_each_line_is_alone_on_one_thread_only_if_asked_for(
+    segmenter: Segmenter, alone: bool
+) -> None:
+    seen = set()
+
+    class Watched(Copier):
+        def step(self, state: CopyState, ids: Tensor, parents: Tensor) -> tuple[Tensor, CopyState]:
+            seen.add((len(ids), torch.get_num_threads()))
+            return super().step(state, ids, parents)
+
+    made = translator(Watched(segmenter.vocab_size), segmenter, batch_invariant=alone)
+    with on_threads(2):
+        found = list(made.translate(LINES[:4]))
+        assert torch.get_num_threads() == 2
+    assert [each.text for each in found] == LINES[:4]
+    assert seen == ({(1, 1)} if alone else {(3, 2), (2, 2), (1, 2)})
+
+
+def test_threads_are_put_back_after_a_failure(segmenter: Segmenter) -> None:
+    class Failing(Copier):
+        def encode(self, source: Tensor, lengths: Tensor) -> Memory:
+            raise MemoryError
+
+    made = translator(Failing(segmenter.vocab_size), segmenter, batch_invariant=True)
+    with on_threads(2):
+        with pytest.raises(MemoryError):
+            made.translate_together(["the cat"])
+        assert torch.get_num_threads() == 2
+
+
+def test_lines_may_have_numbers_of_their_own(
+    transformer: EncoderDecoder, segmenter: Segmenter
+) -> None:
+    made = translator(transformer, segmenter, method="sample", beam=1, nbest=3)
+    expected = [each.text for each in made.translate_together(["the cat"] * 4)]
+    found = made.translate_together(["the cat"] * 2, numbers=[4, 2])
+    assert [each.text for each in found] == [expected[3], expected[1]]

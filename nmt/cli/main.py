@@ -19,6 +19,10 @@ COMMANDS = {  # in the order of the chain, which is the order of the help text
     "train": ("Train a translation model, resume one, or fine-tune one.", "nmt.cli.train:train"),
     "replay": ("See again why an update was skipped.", "nmt.cli.replay:replay"),
     "average": ("Average the weights of several models.", "nmt.cli.average:average"),
+    "shortlist": (
+        "Learn which target pieces a model may choose from for a source.",
+        "nmt.cli.shortlist:shortlist",
+    ),
     "translate": ("Translate lines with a trained model.", "nmt.cli.translate:translate"),
     "score": ("Score translations against references.", "nmt.cli.score:score"),
     "show": ("Show what a model, run, or encoded corpus holds.", "nmt.cli.show:show"),

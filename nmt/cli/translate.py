@@ -18,9 +18,19 @@ from nmt.search.config import SearchConfig, inherited
 from nmt.settings import Table, load_table
 
 if TYPE_CHECKING:
+    from nmt.model.compute import Compute
+    from nmt.model.directory import Package
     from nmt.translate import Translation, Translator
 
 log = logging.getLogger(__name__)
+
+SEARCH = (
+    "method", "beam", "length_alpha", "length_penalty", "coverage_beta", "stop", "nbest", "groups",
+    "diversity", "temperature", "top_k", "top_p", "epsilon", "no_repeat_ngram", "shortlist",
+    "limit_ratio",
+    "limit_extra", "batch_tokens", "batch_invariant", "source_tag",
+)  # fmt: skip
+COMPUTE = ("seed", "threads", "device", "precision")
 
 
 @click.command(
@@ -49,12 +59,8 @@ log = logging.getLogger(__name__)
     help="Text that translations must begin with, a line for each line of TEXT; an empty one asks "
     "for nothing.",
 )
-@setting_options(
-    SearchConfig, "method", "beam", "length_alpha", "length_penalty", "coverage_beta", "stop",
-    "nbest", "groups", "diversity", "temperature", "top_k", "top_p", "epsilon", "no_repeat_ngram",
-    "limit_ratio", "limit_extra", "batch_tokens", "source_tag",
-)  # fmt: skip
-@setting_options(ComputeConfig, "seed", "threads", "device", "precision")
+@setting_options(SearchConfig, *SEARCH)
+@setting_options(ComputeConfig, *COMPUTE)
 @config_options
 @verbosity_options
 def translate(
@@ -86,16 +92,23 @@ def load(model: str, table: Table) -> tuple["Translator", int]:
     Returns:
         What translates, and how many translations of a line are wanted.
     """
+    from nmt.translate import Translator
+
+    package, search, compute = load_parts(model, table)
+    return Translator(package.model, package.segmenters, search, compute), search.nbest
+
+
+def load_parts(model: str, table: Table) -> tuple["Package", SearchConfig, "Compute"]:
+    """Load a model where it will compute, and settle how it searches and computes."""
     from nmt.experiment import read_experiment
     from nmt.model.compute import prepare
     from nmt.model.directory import load_package, resolve
-    from nmt.translate import Translator
 
     asked = read_experiment(with_own(load_table(resolve(model) / "config.toml"), table))
     package = load_package(model)
     compute = prepare(asked.compute, training=False)
-    network = package.model.to(compute.device)
-    return Translator(network, package.segmenters, asked.search, compute), asked.search.nbest
+    package.model.to(compute.device)
+    return package, asked.search, compute
 
 
 def with_own(own: Table, table: Table) -> Table:

@@ -59,9 +59,19 @@ class SearchConfig:
     no_repeat_ngram: int = setting(
         0, "No so many pieces in a row stand twice in a translation; 0: they may."
     )
+    shortlist: bool = setting(
+        True,
+        "Search by a beam only among the target pieces that the source suggests, where the model "
+        "has learnt which; other searches, and what is asked of their words, need all.",
+    )
     limit_ratio: float = setting(2.0, "Most target pieces for each source piece.")
     limit_extra: int = setting(10, "Target pieces allowed beyond that.")
-    batch_tokens: int = setting(4096, "Source tokens translated at once, padding included.")
+    batch_tokens: int = setting(2048, "Source tokens translated at once, padding included.")
+    batch_invariant: bool = setting(
+        False,
+        "Search for every line alone and on one thread, so that no other line, order or number of "
+        "threads has a say in the last digit; slow.",
+    )
     source_tag: tuple[str, ...] = setting(
         (),
         "Piece put before every source, such as <2es>, as in training; may be given repeatedly.",
@@ -130,6 +140,12 @@ class SearchConfig:
             raise ConfigError(f"search.top_p must be above 0 and at most 1, not {self.top_p}")
         if not 0 <= self.epsilon < 1:
             raise ConfigError(f"search.epsilon must be at least 0 and below 1, not {self.epsilon}")
+
+    @property
+    def can_shorten(self) -> bool:
+        """Tell whether a shortlist may serve: a plain beam, of which nothing more is asked."""
+        extras = self.groups > 1 or self.coverage_beta or self.no_repeat_ngram
+        return self.shortlist and self.method == "beam" and not extras
 
     def limit(self, source_length: int) -> int:
         """Give the most ids, end of sentence included, for a source of so many ids."""
