@@ -15,6 +15,7 @@ from nmt.files import atomic_write, read_bounded
 ALL_CORES = -1
 ABSENT = -1  # how SentencePiece says that a model lacks a special piece
 LOG_ERRORS_ONLY = 2
+SPACE = "\u2581"  # how SentencePiece spells one
 MAX_BYTES = 2**28  # of a model; one of a million pieces has some 20 million
 
 sentencepiece.set_min_log_level(LOG_ERRORS_ONLY)
@@ -116,6 +117,12 @@ class Segmenter:
         except RuntimeError:
             return "bpe"
         return "unigram"
+
+    def knows_none(self, ids: Sequence[int]) -> bool:
+        """Tell whether ids stand for unknown characters, spaces apart, and for nothing else."""
+        return self.unknown_id in ids and all(
+            id_ == self.unknown_id or not self.texts[id_].strip(SPACE) for id_ in ids
+        )
 
     @functools.cached_property
     def texts(self) -> list[str]:
