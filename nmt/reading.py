@@ -103,7 +103,7 @@ class Reader:
         """Take a part of a line, unless it tells the model nothing."""
         if ids and not prefix and self._segmenters.source.knows_none(ids):
             self._notices.tell(
-                "unknown", number, "has text of unknown characters alone, which is copied"
+                "unknown", number, "has text of characters alone that the model lacks; it is copied"
             )
             return Sentence(number, [], prefix, place, part.text)
         # Only one character that is spelt in many bytes can still be longer.

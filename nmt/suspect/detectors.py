@@ -111,7 +111,8 @@ def script(each: Rendering, config: SuspectConfig) -> str:
     if not config.target_script:
         return ""
     source, target = each.words
-    own = "".join(word for word in target if word not in {*source})
+    given = {*source}
+    own = "".join(word for word in target if word not in given)
     share = share_of_script(own, config.target_script)
     if share >= config.min_script_share:
         return ""

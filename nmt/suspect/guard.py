@@ -103,7 +103,7 @@ class Guard:
                 "else may become of it"
             )
         self._found += 1
-        self._counts.update(found)
+        self._counts.update(found.keys())
         self._notices.tell("suspect", number, f"is suspect: {message}")
 
     def _retried(

@@ -7,16 +7,19 @@ import regex
 
 from nmt.text.rules import UNSPACED
 
-CLOSING = r"[\p{Pe}\p{Pf}\p{Quotation_Mark}]*"
-# An abbreviation is rarely followed by a capital letter, and a sentence by a small one.
-SENTENCE_END = rf"[.!?…]++{CLOSING}(?=\s)(?!\s+\p{{Ll}})|[。！？｡।॥؟۔։።፧။།។៕]++{CLOSING}"
-CLAUSE_END = r"[,;:،؛–—](?=\s)|[、，；：]"
+CLOSING = r"[\p{Pe}\p{Pf}\p{Quotation_Mark}]*+"
+# A sentence rarely begins with a small letter, and what follows an abbreviation often does.
+SPACED_END = rf"(?<![.!?…])[.!?…]++{CLOSING}(?=\s)(?!\s+\p{{Ll}})"
+UNSPACED_END = rf"[。！？｡।॥؟۔։።፧။།។៕]++{CLOSING}"
+UNSPACED_COMMA = r"[、，；：]"
+SENTENCE_END = rf"{SPACED_END}|{UNSPACED_END}"
+CLAUSE_END = rf"[,;:،؛–—](?=\s)|{UNSPACED_COMMA}"
 LEVELS = tuple(
     regex.compile(rf"(?:{mark})(?P<space>\s*)")
     for mark in (SENTENCE_END, CLAUSE_END, r"(?<=\S)(?=\s)")
 )
 CHARACTER = regex.compile(r"\X")  # with the marks that belong to it
-MARKED = regex.compile(rf"(?:{SENTENCE_END}|{CLAUSE_END})$")
+MARKED = regex.compile(rf"(?:{UNSPACED_END}|{UNSPACED_COMMA})$")
 WITHOUT_SPACES = regex.compile(rf"[{UNSPACED}\u3000-\u303f\uff00-\uffef]")
 
 Count = Callable[[str], int]
@@ -109,4 +112,4 @@ def between(part: Part, before: str, after: str) -> str:
         return part.separator
     if WITHOUT_SPACES.match(before[-1]) and WITHOUT_SPACES.match(after[0]):
         return ""
-    return " " if part.separator or MARKED.search(part.text + " ", endpos=len(part.text)) else ""
+    return " " if part.separator or MARKED.search(part.text) else ""

@@ -8,7 +8,8 @@ NUMBER = re.compile(r"\d+(?:[.,:'’٫٬\u00a0\u202f]\d+)*")
 GROUPED = re.compile(r"\d{1,3}(?:[.,'’٫٬ \u00a0\u202f]\d{3})+")
 DIGITS = re.compile(r"\d+")
 ADDRESS = re.compile(
-    r"(?:https?|ftp)://[^\s<>\"]+|\bwww\.[^\s<>\"]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.IGNORECASE
+    r"(?:https?|ftp)://[^\s<>\"]+|\bwww\.[^\s<>\"]+|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
+    re.IGNORECASE,
 )
 TRAILING = ".,;:!?)]}'’”»…。、，）」』"  # behind an address: of the sentence, not of the address
 

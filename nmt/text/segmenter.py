@@ -119,10 +119,16 @@ class Segmenter:
         return "unigram"
 
     def knows_none(self, ids: Sequence[int]) -> bool:
-        """Tell whether ids stand for unknown characters, spaces apart, and for nothing else."""
-        return self.unknown_id in ids and all(
-            id_ == self.unknown_id or not self.texts[id_].strip(SPACE) for id_ in ids
-        )
+        """Tell whether ids stand for characters that have no piece, spaces apart, and no others."""
+        return bool(ids) and all(map(self._is_makeshift, ids)) and any(map(self._stands_for, ids))
+
+    def _is_makeshift(self, id_: int) -> bool:
+        """Tell what stands for a character without a piece, or is a space."""
+        return self._stands_for(id_) or not self.texts[id_].strip(SPACE)
+
+    def _stands_for(self, id_: int) -> bool:
+        """Tell what stands for a character without a piece: the unknown piece, or a byte."""
+        return id_ == self.unknown_id or bool(self._processor.is_byte(id_))
 
     @functools.cached_property
     def texts(self) -> list[str]:
