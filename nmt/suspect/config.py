@@ -31,17 +31,20 @@ class SuspectConfig:
         "them; of letters within a word, four times as many.",
     )
     copied_share: float = setting(
-        0.75, "copy: this share of the words of a translation are words of its source."
+        0.75, "copy: smallest share of words of a translation that are words of its source."
     )
-    copied_words: int = setting(4, "Fewest words of a copy; shorter ones are often names.")
+    copied_words: int = setting(
+        4, "copy: fewest words of one, numbers not counted; shorter ones are often names."
+    )
     length_ratio: float = setting(
         1.0, "short, long: pieces of a translation that are usual for each piece of the source."
     )
-    length_limit: float = setting(
-        3.5,
-        "short, long: what is that far from usual, counted in square roots of pieces, so that "
-        "short lines may differ by more.",
+    short_limit: float = setting(
+        2.5,
+        "short: so far below usual, counted in square roots of pieces, so that short lines may "
+        "differ by more.",
     )
+    long_limit: float = setting(3.5, "long: so far above usual.")
     target_script: tuple[str, ...] = setting(
         (),
         "script: Unicode scripts of translations, such as Cyrillic; none: those of the model's "
@@ -63,7 +66,7 @@ class SuspectConfig:
         for name in ("repeated_words", "copied_words"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"suspect.{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("length_ratio", "length_limit"):
+        for name in ("length_ratio", "short_limit", "long_limit"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"suspect.{name} must be above 0, not {getattr(self, name)}")
         for name in ("copied_share", "min_script_share", "min_probability"):

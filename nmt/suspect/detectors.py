@@ -13,7 +13,7 @@ from nmt.text.folding import fold, words_of
 from nmt.text.lengths import distances
 from nmt.text.placeables import lost_addresses, lost_numbers
 from nmt.text.repeats import repeated
-from nmt.text.rules import share_of_script
+from nmt.text.rules import LETTER, share_of_script
 
 LETTERS_FOR_A_WORD = 4
 SHOWN = 60  # characters of a text in a message
@@ -64,7 +64,7 @@ def repetition(each: Rendering, config: SuspectConfig) -> str:
 
 def copy(each: Rendering, config: SuspectConfig) -> str:
     """Object to a translation that is made of words of its source."""
-    source, target = (Counter(words) for words in each.words)
+    source, target = (Counter(filter(LETTER.search, words)) for words in each.words)
     same, size = (source & target).total(), target.total()
     if size < config.copied_words or same < config.copied_share * size:
         return ""
@@ -75,18 +75,17 @@ def short(each: Rendering, config: SuspectConfig) -> str:
     """Object to a translation far shorter than is usual."""
     if not each.target.strip():
         return "no text"
-    return off_length(each, config) if each.distance(config.length_ratio) < 0 else ""
+    is_short = each.distance(config.length_ratio) < -config.short_limit
+    return of_length(each) if is_short else ""
 
 
 def long(each: Rendering, config: SuspectConfig) -> str:
     """Object to a translation far longer than is usual."""
-    return off_length(each, config) if each.distance(config.length_ratio) > 0 else ""
+    return of_length(each) if each.distance(config.length_ratio) > config.long_limit else ""
 
 
-def off_length(each: Rendering, config: SuspectConfig) -> str:
-    """Object to an unusual length."""
-    if abs(each.distance(config.length_ratio)) <= config.length_limit:
-        return ""
+def of_length(each: Rendering) -> str:
+    """Say how long a line and its translation are."""
     return f"{each.sizes[1]:,} pieces for {each.sizes[0]:,}"
 
 
