@@ -30,9 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "validation": {"translate", "scoring", "text", "model", "search"},
     "training": {"corpus", "model"},
     "pictures": set(),
-    "experiment": {
-        "text", "corpus", "attention", "model", "training", "search", "scoring", "suspect",
-    },  # fmt: skip
+    "experiment": {"text", "corpus", "attention", "model", "training", "search", "scoring"}
+    | {"suspect"},
     "advice": {"text", "corpus", "attention", "model", "training", "experiment"},
     "launch": BELOW_CLI - {"launch", "show", "pictures"},
     "show": BELOW_CLI - {"show", "pictures"},

@@ -8,9 +8,10 @@ import regex
 from nmt.text.rules import UNSPACED
 
 CLOSING = r"[\p{Pe}\p{Pf}\p{Quotation_Mark}]*+"
+UNSPACED_CLOSING = r"[\p{Pe}\p{Pf}]*+"
 # A sentence rarely begins with a small letter, and what follows an abbreviation often does.
 SPACED_END = rf"(?<![.!?…])[.!?…]++{CLOSING}(?=\s)(?!\s+\p{{Ll}})"
-UNSPACED_END = rf"[。！？｡।॥؟۔։።፧။།។៕]++{CLOSING}"
+UNSPACED_END = rf"[。！？｡।॥؟۔։።፧။།។៕]++{UNSPACED_CLOSING}"
 UNSPACED_COMMA = r"[、，；：]"
 SENTENCE_END = rf"{SPACED_END}|{UNSPACED_END}"
 CLAUSE_END = rf"[,;:،؛–—](?=\s)|{UNSPACED_COMMA}"

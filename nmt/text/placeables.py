@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections import Counter
 
-NUMBER = re.compile(r"\d+(?:[.,:'’٫٬\u00a0\u202f]\d+)*")
+NUMBER = re.compile(r"(?<!\d)\d{1,3}(?: \d{3})+(?!\d)|\d+(?:[.,:'’٫٬\u00a0\u202f]\d+)*")
 GROUPED = re.compile(r"\d{1,3}(?:[.,'’٫٬ \u00a0\u202f]\d{3})+")
 DIGITS = re.compile(r"\d+")
 ADDRESS = re.compile(
