@@ -9,16 +9,20 @@ from nmt.text.rules import UNSPACED
 
 CLOSING = r"[\p{Pe}\p{Pf}\p{Quotation_Mark}]*+"
 UNSPACED_CLOSING = r"[\p{Pe}\p{Pf}]*+"
-# A sentence rarely begins with a small letter, and what follows an abbreviation often does.
-SPACED_END = rf"(?<![.!?…])[.!?…]++{CLOSING}(?=\s)(?!\s+\p{{Ll}})"
+SPACED_END = rf"(?<![.!?…])[.!?…]++{CLOSING}(?=\s)"
 UNSPACED_END = rf"[。！？｡।॥؟۔։።፧။།។៕]++{UNSPACED_CLOSING}"
 UNSPACED_COMMA = r"[、，；：]"
-SENTENCE_END = rf"{SPACED_END}|{UNSPACED_END}"
-CLAUSE_END = rf"[,;:،؛–—](?=\s)|{UNSPACED_COMMA}"
 LEVELS = tuple(
     regex.compile(rf"(?:{mark})(?P<space>\s*)")
-    for mark in (SENTENCE_END, CLAUSE_END, r"(?<=\S)(?=\s)")
+    for mark in (
+        # A sentence rarely begins with a small letter, and what follows an abbreviation often does.
+        rf"{SPACED_END}(?!\s+\p{{Ll}})|{UNSPACED_END}",
+        SPACED_END,  # in text without capitals
+        rf"[,;:،؛–—](?=\s)|{UNSPACED_COMMA}",
+        r"(?<=\S)(?=\s)",
+    )
 )
+OF_SENTENCES = 2  # of the levels
 CHARACTER = regex.compile(r"\X")  # with the marks that belong to it
 MARKED = regex.compile(rf"(?:{UNSPACED_END}|{UNSPACED_COMMA})$")
 WITHOUT_SPACES = regex.compile(rf"[{UNSPACED}\u3000-\u303f\uff00-\uffef]")
@@ -54,7 +58,7 @@ def split(text: str, most: int, count: Count, level: int) -> Iterator[Part]:
         yield from halve(text, most, count)
     else:
         parts = cut(text, LEVELS[level])
-        for part in pack(parts, most, count) if level else parts:
+        for part in parts if level < OF_SENTENCES else pack(parts, most, count):
             *inner, last = split(part.text, most, count, level + 1)
             yield from inner
             yield Part(last.text, part.separator)

@@ -84,9 +84,7 @@ def test_names_that_the_source_has_are_in_any_script() -> None:
 
 
 def test_only_the_kinds_asked_for_are_looked_for() -> None:
-    bad = rendering(
-        "in 2019 see www.a.org", "la la la la la la la la la la la la la la la la la la", 0.1
-    )
+    bad = rendering("in 2019 see www.a.org", "la " * 24, 0.1)
     assert suspicions(bad, CONFIG).keys() == {"repetition", "long", "number", "url", "confidence"}
     for kind in KINDS:
         assert suspicions(bad, SuspectConfig(kinds=(kind,))).keys() <= {kind}

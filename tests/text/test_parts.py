@@ -39,6 +39,8 @@ def test_sentences_are_cut_from_each_other(line: str, expected: list[str]) -> No
         ("One two. Three, four.", 21, ["One two. Three, four."]),
         ("One two. Three, four.", 20, ["One two.", "Three, four."]),
         ("One two. Three, four, five.", 12, ["One two.", "Three, four,", "five."]),
+        ("one. e.g. this. no", 9, ["one.", "e.g.", "this.", "no"]),
+        ("One e.g. this. No", 14, ["One e.g. this.", "No"]),
         ("one, two, six, ten", 9, ["one, two,", "six, ten"]),
         ("one two six ten", 7, ["one two", "six ten"]),
         ("一二，三四、五六", 3, ["一二，", "三四、", "五六"]),
