@@ -13,12 +13,12 @@ from nmt.errors import CheckpointError
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
 from nmt.model.directory import Segmenters
-from nmt.reading import Reader, Reading, Sentence
 from nmt.search.config import SearchConfig
 from nmt.search.coverage import CoverageScorer
 from nmt.search.find import Wanted, find
 from nmt.search.hypothesis import Ends, Hypothesis
 from nmt.search.scorer import ModelScorer, Source
+from nmt.sources import Sentence, SourceLine, SourceReader
 from nmt.text.parts import join_parts
 
 LINES_AT_ONCE = 2048
@@ -30,6 +30,7 @@ class Candidate:
     """One translation of a line.
 
     Attributes:
+        ids: Those that search has found, without the end, of all parts.
         length: Ids, its end included; 0 where nothing was searched for.
         suspect: The kinds of faults that it was marked with, if faults were looked for.
     """
@@ -37,6 +38,7 @@ class Candidate:
     text: str
     score: float
     log_prob: float
+    ids: tuple[int, ...] = ()
     length: int = 0
     suspect: tuple[str, ...] = ()
 
@@ -78,7 +80,7 @@ class Translator:
         self._seed = compute.seed
         target = segmenters.target
         self._ends = Ends(target.start_id, target.eos_id)
-        self._reader = Reader(segmenters, search, model.max_length)
+        self._reader = SourceReader(segmenters, search, model.max_length)
 
     def searching(self, search: SearchConfig) -> "Translator":
         """Give one that searches in another way, and reads lines as this one does."""
@@ -94,26 +96,25 @@ class Translator:
             done += len(chunk)
 
     def translate_together(
-        self, lines: Sequence[str], first_number: int = 1, prefixes: Sequence[str] = ()
+        self,
+        lines: Sequence[str],
+        first_number: int = 1,
+        prefixes: Sequence[str] = (),
+        numbers: Sequence[int] = (),
     ) -> list[Translation]:
         """Translate lines that are in memory, of which the first has the given number.
 
         Args:
             prefixes: For each line the text that its translation must begin with, if any must.
+            numbers: Of the lines, where they do not follow each other.
 
         Raises:
             DataError: A prefix is longer than the model can write, or holds unknown characters; a
                 line holds half a character.
         """
-        numbers = range(first_number, first_number + len(lines))
-        return self.translate_numbered(lines, numbers, prefixes)
-
-    def translate_numbered(
-        self, lines: Sequence[str], numbers: Sequence[int], prefixes: Sequence[str] = ()
-    ) -> list[Translation]:
-        """Translate lines of any numbers; otherwise as `translate_together`."""
-        readings = self._reader.read(lines, numbers, prefixes or [""] * len(lines))
-        sentences = [sentence for reading in readings for sentence in reading.sentences]
+        numbers = numbers or range(first_number, first_number + len(lines))
+        read = self._reader.read(lines, numbers, prefixes or [""] * len(lines))
+        sentences = [sentence for line in read for sentence in line.sentences]
         found = self._search_all(sentences)
         for sentence, hypotheses in zip(sentences, found, strict=True):
             if sentence.ids and not hypotheses:
@@ -123,8 +124,7 @@ class Translator:
                 )
         in_order = iter(found)
         return [
-            self._translation(reading, list(islice(in_order, len(reading.sentences))))
-            for reading in readings
+            self._translation(line, list(islice(in_order, len(line.sentences)))) for line in read
         ]
 
     def _search_all(self, sentences: Sequence[Sentence]) -> list[list[Hypothesis]]:
@@ -168,7 +168,7 @@ class Translator:
         room = max(self._search.limit(source_length), prefix_length + self._search.limit_extra)
         return min(room, self._max_length)
 
-    def _translation(self, reading: Reading, found: Sequence[Sequence[Hypothesis]]) -> Translation:
+    def _translation(self, line: SourceLine, found: Sequence[Sequence[Hypothesis]]) -> Translation:
         """Turn hypotheses into text: the n-th of a line is made of the n-th of each part.
 
         A part that has fewer gives its last.
@@ -178,23 +178,23 @@ class Translator:
             [each[min(rank, len(each) - 1)] if each else NOTHING for each in found]
             for rank in range(count)
         ]
-        candidates = [self._candidate(reading, each) for each in chosen]
+        candidates = [self._candidate(line, each) for each in chosen]
         if len(found) > 1 and self._search.method == "beam":
             candidates.sort(key=lambda each: -each.score)
-        return Translation(reading.line, tuple(candidates), reading.length)
+        return Translation(line.text, tuple(candidates), line.length)
 
-    def _candidate(self, reading: Reading, chosen: Sequence[Hypothesis]) -> Candidate:
+    def _candidate(self, line: SourceLine, chosen: Sequence[Hypothesis]) -> Candidate:
         """Join one hypothesis of each part, scored as if they had been found as one."""
         join = self._segmenters.target.decode
         texts, searched = [], []
-        for sentence, hypothesis in zip(reading.sentences, chosen, strict=True):
+        for sentence, hypothesis in zip(line.sentences, chosen, strict=True):
             texts.append(join(hypothesis.ids) if sentence.ids else sentence.text)
             if sentence.ids:
                 searched.append(hypothesis)
         whole = joined(searched, self._search)
         length = sum(len(each.ids) + 1 for each in searched)
-        text = one_line(join_parts(reading.parts, texts))
-        return Candidate(text, whole.score, whole.log_prob, length)
+        text = one_line(join_parts(line.parts, texts))
+        return Candidate(text, whole.score, whole.log_prob, whole.ids, length)
 
 
 def joined(parts: Sequence[Hypothesis], search: SearchConfig) -> Hypothesis:

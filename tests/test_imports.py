@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "nmt"
 ALWAYS = {"errors", "settings", "files", "tables"}
 BELOW_CLI = {
-    "text", "corpus", "scoring", "model", "attention", "search", "reading", "translate", "suspect",
+    "text", "corpus", "scoring", "model", "attention", "search", "sources", "translate", "suspect",
     "validation", "training", "experiment", "advice", "launch", "show", "pictures",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
@@ -24,8 +24,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scoring": {"text"},
     "model": {"attention", "text"},
     "search": {"model"},
-    "reading": {"text", "model", "search"},
-    "translate": {"text", "corpus", "model", "search", "scoring", "reading"},
+    "sources": {"text", "model", "search"},
+    "translate": {"text", "corpus", "model", "search", "scoring", "sources"},
     "suspect": {"text", "search", "translate"},
     "validation": {"translate", "scoring", "text", "model", "search"},
     "training": {"corpus", "model"},

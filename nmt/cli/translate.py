@@ -20,6 +20,8 @@ from nmt.suspect.config import SuspectConfig
 
 if TYPE_CHECKING:
     from nmt.experiment import Experiment
+    from nmt.model.compute import Compute
+    from nmt.model.directory import Package
     from nmt.suspect.guard import Guard
     from nmt.text.segmenter import Segmenter
     from nmt.translate import Translation, Translator
@@ -89,40 +91,40 @@ def translate(
 
     if text == prefix == STANDARD:
         raise DataError("only one of text and --prefix can be read from standard input")
-    translator, asked = load(model, table)
-    form = Form(style, asked.search.nbest, asked.suspect.on_suspect != "off")
-    found = translations(translator, Texts(text, prefix, errors))
+    from nmt.translate import Translator  # deferred once more: what is refused needs no torch
+
+    package, asked, compute = load(model, table)
+    translator = Translator(package.model, package.segmenters, asked.search, compute)
+    guard = None
+    if asked.suspect.on_suspect != "off":
+        guard = guarded(translator, package.segmenters.target, asked)
+    form = Form(style, asked.search.nbest, guard is not None)
+    found = translations(guard or translator, Texts(text, prefix, errors))
     with open_output(output) as stream:
         for number, translation in enumerate(found, start=1):
             for line in form.shown(translation, number):
                 stream.write(encode_line(line))
             if output == "-":
                 stream.flush()
-    from nmt.suspect.guard import Guard  # deferred beyond load: it takes as long as a model
-
-    if isinstance(translator, Guard):
-        translator.summarise()
+    if guard:
+        guard.summarise()
 
 
-def load(model: str, table: Table) -> tuple["Translator | Guard", "Experiment"]:
-    """Load a model with its own settings of search, overridden by what was asked for.
+def load(model: str, table: Table) -> tuple["Package", "Experiment", "Compute"]:
+    """Load a model, where it computes, with its own settings of search, overridden by those given.
 
     Returns:
-        What translates, and what was asked for.
+        The model, all settings, and where and how precisely it computes.
     """
     from nmt.experiment import read_experiment
     from nmt.model.compute import prepare
     from nmt.model.directory import load_package, resolve
-    from nmt.translate import Translator
 
     asked = read_experiment(with_own(load_table(resolve(model) / "config.toml"), table))
     package = load_package(model)
     compute = prepare(asked.compute, training=False)
-    network = package.model.to(compute.device)
-    translator = Translator(network, package.segmenters, asked.search, compute)
-    if asked.suspect.on_suspect == "off":
-        return translator, asked
-    return guarded(translator, package.segmenters.target, asked), asked
+    package.model.to(compute.device)
+    return package, asked, compute
 
 
 def guarded(translator: "Translator", target: "Segmenter", asked: "Experiment") -> "Guard":

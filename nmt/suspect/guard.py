@@ -119,10 +119,10 @@ class Guard:
             left = [place for place in places if best[place].candidates[0].suspect]
             if not left:
                 break
-            again = self._translator.searching(search).translate_numbered(
+            again = self._translator.searching(search).translate_together(
                 [found[place].source for place in left],
-                [first_number + place for place in left],
-                [prefixes[place] for place in left],
+                prefixes=[prefixes[place] for place in left],
+                numbers=[first_number + place for place in left],
             )
             for place, each in zip(left, again, strict=True):
                 best[place] = least_suspect(best[place], self._marked(each), self._search.nbest)

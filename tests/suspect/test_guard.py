@@ -28,16 +28,14 @@ class Told:
         return self
 
     def translate_together(
-        self, lines: Sequence[str], first_number: int, prefixes: Sequence[str]
+        self,
+        lines: Sequence[str],
+        first_number: int = 1,
+        prefixes: Sequence[str] = (),
+        numbers: Sequence[int] = (),
     ) -> list[Translation]:
-        self.search = SearchConfig()
-        numbers = range(first_number, first_number + len(lines))
-        return self.translate_numbered(lines, numbers, prefixes)
-
-    def translate_numbered(
-        self, lines: Sequence[str], numbers: Sequence[int], prefixes: Sequence[str]
-    ) -> list[Translation]:
-        way = self.search.beam, self.search.no_repeat_ngram
+        search = self.search if numbers else SearchConfig()
+        way = search.beam, search.no_repeat_ngram
         self.asked.append((way, list(lines), list(numbers), list(prefixes)))
         return [
             Translation(line, tuple(map(candidate, texts)), len(line.split()))
@@ -46,7 +44,7 @@ class Told:
 
 
 def candidate(text: str) -> Candidate:
-    return Candidate(text, -0.1, -0.1, len(text.split()) + 1 if text else 0)
+    return Candidate(text, -0.1, -0.1, length=len(text.split()) + 1 if text else 0)
 
 
 def guard(
@@ -92,7 +90,7 @@ def test_the_source_stands_in_the_place_of_suspect_translations(
     made, _ = guard({(5, 0): [[GOOD], [""], [BAD, GOOD]]}, "source", nbest=2)
     found = made.translate_together([*LINES[:2], "eins\rzwei 7"], 1)
     assert texts(found) == [[GOOD], [""], ["eins zwei 7"]]
-    assert found[2].candidates[0] == Candidate("eins zwei 7", 0.0, 0.0, 0, ("number",))
+    assert found[2].candidates[0] == Candidate("eins zwei 7", 0.0, 0.0, suspect=("number",))
     made.summarise()
     assert caplog.messages[-1] == (
         "suspect: 1 of 3 lines (number 1); their source stands in their place"
@@ -104,7 +102,6 @@ def test_a_suspect_translation_is_an_error_where_it_is_to_be_one() -> None:
     message = r"^line 13: the translation is suspect: number \(lost '7'\); --on-suspect says what"
     with pytest.raises(DataError, match=message):
         made.translate_together(LINES, 11)
-    assert texts(made.translate_together.__self__._translator.translate_together(LINES, 1, []))
 
 
 def test_suspect_lines_are_searched_for_until_one_is_not(caplog: pytest.LogCaptureFixture) -> None:
@@ -130,7 +127,7 @@ def test_suspect_lines_are_searched_for_until_one_is_not(caplog: pytest.LogCaptu
 
 def test_of_several_the_least_suspect_come_first_and_earlier_ones_before_later() -> None:
     def marked(*texts: tuple[str, int]) -> Translation:
-        made = (Candidate(text, 0.0, 0.0, 1, ("copy",) * faults) for text, faults in texts)
+        made = (Candidate(text, 0.0, 0.0, suspect=("copy",) * faults) for text, faults in texts)
         return Translation("s", tuple(made))
 
     before, after = marked(("a", 2), ("b", 1)), marked(("c", 1), ("a", 2), ("d", 0), ("e", 3))

@@ -30,16 +30,16 @@ class Sentence:
 
 
 @dataclass(frozen=True)
-class Reading:
+class SourceLine:
     """A line as it is searched for, part by part; most have one part."""
 
-    line: str
+    text: str
     parts: Sequence[Part]
     sentences: Sequence[Sentence]
     length: int
 
 
-class Reader:
+class SourceReader:
     """Turns lines into what is searched for, and tells about those that are out of the ordinary."""
 
     def __init__(self, segmenters: Segmenters, search: SearchConfig, max_length: int) -> None:
@@ -51,7 +51,7 @@ class Reader:
 
     def read(
         self, lines: Sequence[str], numbers: Sequence[int], prefixes: Sequence[str]
-    ) -> list[Reading]:
+    ) -> list[SourceLine]:
         """Segment lines and what their translations must begin with.
 
         Raises:
@@ -64,11 +64,11 @@ class Reader:
                 refuse_surrogates(number, text)
         begun = self._segmenters.target.encode_lines(prefixes)
         sources = self._segmenters.source.encode_lines(lines)
-        readings = []
+        read = []
         for line, number, ids, prefix in zip(lines, numbers, sources, begun, strict=True):
             self._refuse_prefix(number, prefix)
-            readings.append(self._reading(line, number, ids if line.strip() else [], prefix))
-        return readings
+            read.append(self._line(line, number, ids if line.strip() else [], prefix))
+        return read
 
     @property
     def _room(self) -> int:
@@ -76,14 +76,14 @@ class Reader:
         room = self._max_length - 1 - len(self._tags)  # 1: for the end of sentence
         return min(room, self._search.max_pieces or room)
 
-    def _reading(self, line: str, number: int, ids: list[int], prefix: list[int]) -> Reading:
+    def _line(self, line: str, number: int, ids: list[int], prefix: list[int]) -> SourceLine:
         """Take a line as a whole, or in parts; what must come first belongs to the first."""
         parts, rows = [Part(line)], [ids]
         if len(ids) > self._room:
             parts, rows = self._cut(line, number, len(ids))
         begun = [prefix, *[[]] * (len(parts) - 1)]
         made = zip(range(len(parts)), parts, rows, begun, strict=True)
-        return Reading(line, parts, [self._sentence(number, *each) for each in made], len(ids))
+        return SourceLine(line, parts, [self._sentence(number, *each) for each in made], len(ids))
 
     def _cut(self, line: str, number: int, size: int) -> tuple[list[Part], list[list[int]]]:
         """Cut a line of so many pieces into parts that can be read, and segment these."""
