@@ -124,7 +124,7 @@ class Segmenter:
 
     def _is_makeshift(self, id_: int) -> bool:
         """Tell what stands for a character without a piece, or is a space."""
-        return self._stands_for(id_) or not self.texts[id_].strip(SPACE)
+        return self._stands_for(id_) or not self._processor.id_to_piece(id_).strip(SPACE)
 
     def _stands_for(self, id_: int) -> bool:
         """Tell what stands for a character without a piece: the unknown piece, or a byte."""
