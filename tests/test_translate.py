@@ -368,3 +368,28 @@ def test_a_prefix_that_cannot_be_written_is_refused_with_its_line(segmenter: Seg
     size = len(segmenter.encode(prefix))
     with pytest.raises(DataError, match=rf"^line 4: the prefix has {size} pieces, .* at most 7 "):
         made.translate_together(["a", "b"], 3, ["", prefix])
+
+
+def test_lines_may_have_any_numbers(transformer: EncoderDecoder, segmenter: Segmenter) -> None:
+    made = translator(transformer, segmenter, method="sample", beam=1, nbest=2)
+    expected = made.translate_together(LINES, 5)
+    places = [7, 2, 0]
+    found = made.translate_together(
+        [LINES[place] for place in places], numbers=[5 + place for place in places]
+    )
+    for place, mine in zip(places, found, strict=True):
+        assert [e.text for e in mine.candidates] == [e.text for e in expected[place].candidates]
+
+
+def test_another_way_to_search_leaves_the_first_as_it_was(
+    transformer: EncoderDecoder, segmenter: Segmenter, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = translator(transformer, segmenter, max_pieces=6)
+    before = list(made.translate(["the cat. A dog. Over"]))
+    wider = made.searching(SearchConfig(beam=4, nbest=4, max_pieces=6))
+    (found,) = wider.translate(["the cat. A dog. Over"])
+    assert len(found.candidates) == 4
+    direct = translator(transformer, segmenter, beam=4, nbest=4, max_pieces=6)
+    assert len(caplog.messages) == 1, "what was said of a line is not said again"
+    assert list(direct.translate(["the cat. A dog. Over"])) == [found]
+    assert list(made.translate(["the cat. A dog. Over"])) == before
