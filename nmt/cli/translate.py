@@ -1,10 +1,8 @@
 """The command `nmt translate`."""
 
-import json
+import dataclasses
 import logging
 from collections.abc import Iterator
-from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,14 +10,20 @@ from tqdm import tqdm
 
 from nmt.cli.command import NmtCommand, verbosity_options
 from nmt.cli.options import config_options, setting_options
+from nmt.cli.translate_forms import Form
+from nmt.cli.translate_texts import Prefixes, Texts, groups
 from nmt.errors import DataError
 from nmt.model.compute import ComputeConfig
 from nmt.search.config import SearchConfig, inherited
 from nmt.settings import Table, load_table
+from nmt.suspect.config import SuspectConfig
 
 if TYPE_CHECKING:
+    from nmt.experiment import Experiment
     from nmt.model.compute import Compute
     from nmt.model.directory import Package
+    from nmt.suspect.guard import Guard
+    from nmt.text.segmenter import Segmenter
     from nmt.translate import Translation, Translator
 
 log = logging.getLogger(__name__)
@@ -27,8 +31,7 @@ log = logging.getLogger(__name__)
 SEARCH = (
     "method", "beam", "length_alpha", "length_penalty", "coverage_beta", "stop", "nbest", "groups",
     "diversity", "temperature", "top_k", "top_p", "epsilon", "no_repeat_ngram", "shortlist",
-    "limit_ratio",
-    "limit_extra", "batch_tokens", "batch_invariant", "source_tag",
+    "limit_ratio", "limit_extra", "max_pieces", "batch_tokens", "batch_invariant", "source_tag",
 )  # fmt: skip
 COMPUTE = ("seed", "threads", "device", "precision")
 
@@ -60,11 +63,26 @@ COMPUTE = ("seed", "threads", "device", "precision")
     "for nothing.",
 )
 @setting_options(SearchConfig, *SEARCH)
+@click.option(
+    "--errors",
+    type=click.Choice(["strict", "replace"]),
+    default="strict",
+    show_default=True,
+    help="What is no text, bytes that are not UTF-8 or carriage returns: strict stops and names "
+    "line and byte, replace puts U+FFFD or a space in its place.",
+)
+@setting_options(SuspectConfig, "on_suspect")
 @setting_options(ComputeConfig, *COMPUTE)
 @config_options
 @verbosity_options
 def translate(
-    model: str, text: str, output: str, style: str, prefix: str | None, table: Table
+    model: str,
+    text: str,
+    output: str,
+    style: str,
+    prefix: str | None,
+    errors: str,
+    table: Table,
 ) -> None:
     """Translate TEXT (default: standard input) with MODEL, a model directory or a run.
 
@@ -76,30 +94,31 @@ def translate(
 
     if text == prefix == STANDARD:
         raise DataError("only one of text and --prefix can be read from standard input")
-    translator, nbest = load(model, table)
-    found = translations(translator, text, prefix)
+    from nmt.translate import Translator  # deferred once more: what is refused needs no torch
+
+    package, asked, compute = load_parts(model, table)
+    translator = Translator(package.model, package.segmenters, asked.search, compute)
+    guard = None
+    if asked.suspect.on_suspect != "off":
+        guard = guarded(translator, package.segmenters.target, asked)
+    form = Form(style, asked.search.nbest, guard is not None)
+    found = translations(guard or translator, Texts(text, prefix, errors))
     with open_output(output) as stream:
         for number, translation in enumerate(found, start=1):
-            for line in shown(translation, style, number, nbest):
+            for line in form.shown(translation, number):
                 stream.write(encode_line(line))
             if output == "-":
                 stream.flush()
+    if guard:
+        guard.summarise()
 
 
-def load(model: str, table: Table) -> tuple["Translator", int]:
-    """Load a model with its own search settings, overridden by what was asked for.
+def load_parts(model: str, table: Table) -> tuple["Package", "Experiment", "Compute"]:
+    """Load a model, where it computes, with its own settings of search, overridden by those given.
 
     Returns:
-        What translates, and how many translations of a line are wanted.
+        The model, all settings, and where and how precisely it computes.
     """
-    from nmt.translate import Translator
-
-    package, search, compute = load_parts(model, table)
-    return Translator(package.model, package.segmenters, search, compute), search.nbest
-
-
-def load_parts(model: str, table: Table) -> tuple["Package", SearchConfig, "Compute"]:
-    """Load a model where it will compute, and settle how it searches and computes."""
     from nmt.experiment import read_experiment
     from nmt.model.compute import prepare
     from nmt.model.directory import load_package, resolve
@@ -108,92 +127,48 @@ def load_parts(model: str, table: Table) -> tuple["Package", SearchConfig, "Comp
     package = load_package(model)
     compute = prepare(asked.compute, training=False)
     package.model.to(compute.device)
-    return package, asked.search, compute
+    return package, asked, compute
+
+
+def guarded(translator: "Translator", target: "Segmenter", asked: "Experiment") -> "Guard":
+    """Look at translations, whose scripts are those that the segmenter knows if none are named."""
+    from nmt.suspect.guard import Guard
+    from nmt.text.scripts import scripts_known
+
+    scripts = asked.suspect.target_script or scripts_known(target.texts)
+    config = dataclasses.replace(asked.suspect, target_script=scripts)
+    return Guard(translator, asked.search, config)
 
 
 def with_own(own: Table, table: Table) -> Table:
     """Put settings that the model was trained with under those that are asked for."""
     precision = {"precision": own.get("compute", {}).get("precision", "auto")}
-    merged, search = dict(table), own.get("search", {})
+    merged, search, suspect = dict(table), own.get("search", {}), dict(own.get("suspect", {}))
+    suspect["target_script"] = suspect.get("target_script") or cleaned_script(own)
     if isinstance(table.get("search", {}), dict):
         search = inherited(search, table.get("search", {}))
-    for name, values in (("search", search), ("compute", precision)):
+    for name, values in (("search", search), ("suspect", suspect), ("compute", precision)):
         given = table.get(name, {})
         merged[name] = {**values, **given} if isinstance(given, dict) else given
     return merged
 
 
-def translations(
-    translator: "Translator", text: str, prefix: str | None
-) -> Iterator["Translation"]:
+def cleaned_script(own: Table) -> list[str]:
+    """Give the scripts that the targets of a model's training were to be in, if they were named."""
+    named: list[str] = own.get("clean", {}).get("target_script", [])
+    return named
+
+
+def translations(translator: "Translator | Guard", texts: Texts) -> Iterator["Translation"]:
     """Translate lines, with progress."""
-    done, prefixes = 0, Prefixes(prefix, text)
+    from nmt.translate import LINES_AT_ONCE
+
+    done, prefixes = 0, Prefixes(texts)
     quiet = None if log.isEnabledFor(logging.INFO) else True  # None: only at a terminal
     with tqdm(desc="translate", unit=" lines", disable=quiet) as bar:
-        for lines in groups(text):
+        for lines in groups(texts, LINES_AT_ONCE):
             begun = prefixes.take(done, len(lines))
             yield from translator.translate_together(lines, done + 1, begun)
             done += len(lines)
             bar.update(len(lines))
     prefixes.refuse_more(done)
-
-
-class Prefixes:
-    """What translations must begin with, read beside the text."""
-
-    def __init__(self, path: str | None, text: str) -> None:
-        from nmt.text.lines import read_lines, shown_path
-
-        self._lines = read_lines(path) if path else None
-        self._names = (shown_path(path), shown_path(text)) if path else ("", "")
-
-    def take(self, done: int, count: int) -> list[str]:
-        """Read those of the next lines; none where there are none at all."""
-        if self._lines is None:
-            return []
-        taken = list(islice(self._lines, count))
-        if len(taken) < count:
-            raise DataError(
-                f"{self._names[0]} has {done + len(taken):,} lines, but {self._names[1]} has more; "
-                "--prefix needs as many, empty ones where nothing is asked for"
-            )
-        return taken
-
-    def refuse_more(self, done: int) -> None:
-        """Raise DataError where prefixes are left over."""
-        if self._lines is not None and next(self._lines, None) is not None:
-            raise DataError(
-                f"{self._names[1]} has {done:,} lines, but {self._names[0]} has more; "
-                "--prefix needs as many, empty ones where nothing is asked for"
-            )
-
-
-def groups(text: str) -> Iterator[list[str]]:
-    """Group lines: those of a file by number alone, so that batches depend on no clock; others
-    as they arrive.
-    """
-    from nmt.text.arrival import arriving
-    from nmt.text.lines import read_lines
-    from nmt.translate import LINES_AT_ONCE
-
-    lines = read_lines(text)
-    if not Path(text).is_file():
-        yield from arriving(lines, LINES_AT_ONCE)
-    while group := list(islice(lines, LINES_AT_ONCE)):
-        yield group
-
-
-def shown(translation: "Translation", style: str, number: int, nbest: int) -> list[str]:
-    """Spell a translation, one line for each of its candidates, or one object.
-
-    As text, a line with fewer candidates than were asked for, such as an empty one, is filled
-    up, so that the n-th line of the output is known to be of the n-th line of the input.
-    """
-    candidates = translation.candidates
-    if style == "text":
-        return [each.text for each in candidates] + [""] * (nbest - len(candidates))
-    if style == "tsv":
-        return [f"{number}\t{each.score:.6f}\t{each.text}" for each in candidates]
-    best = [{"text": c.text, "score": c.score, "log_prob": c.log_prob} for c in candidates]
-    record = {"line": number, "source": translation.source, "translations": best}
-    return [json.dumps(record, ensure_ascii=False)]

@@ -66,6 +66,11 @@ class SearchConfig:
     )
     limit_ratio: float = setting(2.0, "Most target pieces for each source piece.")
     limit_extra: int = setting(10, "Target pieces allowed beyond that.")
+    max_pieces: int = setting(
+        256,
+        "Most pieces of a line that are read at once; a longer line is cut where sentences end and "
+        "translated in parts. 0: as many as the model can read.",
+    )
     batch_tokens: int = setting(2048, "Source tokens translated at once, padding included.")
     batch_invariant: bool = setting(
         False,
@@ -87,7 +92,7 @@ class SearchConfig:
                 "search.limit_ratio must be at least 0 and search.limit_extra at least 1, "
                 f"not {self.limit_ratio} and {self.limit_extra}"
             )
-        for name, least in (("batch_tokens", 1), ("no_repeat_ngram", 0)):
+        for name, least in (("batch_tokens", 1), ("no_repeat_ngram", 0), ("max_pieces", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(
                     f"search.{name} must be at least {least}, not {getattr(self, name)}"

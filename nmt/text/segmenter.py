@@ -15,6 +15,7 @@ from nmt.files import atomic_write, read_bounded
 ALL_CORES = -1
 ABSENT = -1  # how SentencePiece says that a model lacks a special piece
 LOG_ERRORS_ONLY = 2
+SPACE = "\u2581"  # how SentencePiece spells one
 MAX_BYTES = 2**28  # of a model; one of a million pieces has some 20 million
 
 sentencepiece.set_min_log_level(LOG_ERRORS_ONLY)
@@ -116,6 +117,18 @@ class Segmenter:
         except RuntimeError:
             return "bpe"
         return "unigram"
+
+    def knows_none(self, ids: Sequence[int]) -> bool:
+        """Tell whether ids stand for characters that have no piece, spaces apart, and no others."""
+        return bool(ids) and all(map(self._is_makeshift, ids)) and any(map(self._stands_for, ids))
+
+    def _is_makeshift(self, id_: int) -> bool:
+        """Tell what stands for a character without a piece, or is a space."""
+        return self._stands_for(id_) or not self._processor.id_to_piece(id_).strip(SPACE)
+
+    def _stands_for(self, id_: int) -> bool:
+        """Tell what stands for a character without a piece: the unknown piece, or a byte."""
+        return id_ == self.unknown_id or bool(self._processor.is_byte(id_))
 
     @functools.cached_property
     def texts(self) -> list[str]:

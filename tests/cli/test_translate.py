@@ -60,11 +60,6 @@ def test_nothing_in_is_nothing_out(nmt: Command) -> None:
     assert nmt("translate", "run", "--quiet") == (0, "", "")
 
 
-def test_a_line_may_be_only_spaces_or_strange(nmt: Command) -> None:
-    finished = nmt("translate", "run", stdin="  \n\u2028\n日本 Ω\n\x00\n")
-    assert finished.out.count("\n") == 4
-
-
 def test_all_formats_hold_the_same_translations(nmt: Command) -> None:
     arguments = ("translate", "run", "test.src", "--nbest", "2", "--beam", "3")
     text = nmt(*arguments).out.split("\n")[:-1]
@@ -133,15 +128,6 @@ def test_any_checkpoint_is_a_model(nmt: Command) -> None:
     best, last = (Path("run", name).resolve().name for name in ("best", "last"))
     assert nmt("translate", "run", "test.src").out == outputs[best]
     assert nmt("translate", "run/last", "test.src").out == outputs[last]
-
-
-def test_a_line_beyond_the_model_is_cut_and_told_by_number(nmt: Command) -> None:
-    Path("long").write_text("ab\n" + "ab " * 99 + "\n")
-    finished = nmt("translate", "run", "long")
-    assert finished.out.count("\n") == 2
-    assert "line 2 has " in finished.err
-    assert "only the first 63 are translated" in finished.err
-    assert "line 1" not in finished.err
 
 
 def test_a_bad_line_midway_leaves_no_output(nmt: Command) -> None:
