@@ -26,11 +26,12 @@ LINES_AT_ONCE = 2048
 
 @dataclass(frozen=True)
 class Candidate:
-    """One translation of a line."""
+    """One translation of a line; its ids are those that search has found, without the end."""
 
     text: str
     score: float
     log_prob: float
+    ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,9 @@ class Translator:
         if not hypotheses:
             return (Candidate("", 0.0, 0.0),)
         join = self._segmenters.target.decode
-        return tuple(Candidate(one_line(join(h.ids)), h.score, h.log_prob) for h in hypotheses)
+        return tuple(
+            Candidate(one_line(join(h.ids)), h.score, h.log_prob, h.ids) for h in hypotheses
+        )
 
 
 def one_line(text: str) -> str:

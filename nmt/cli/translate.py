@@ -1,9 +1,8 @@
 """The command `nmt translate`."""
 
-import json
 import logging
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,9 @@ from nmt.search.config import SearchConfig, inherited
 from nmt.settings import Table, load_table
 
 if TYPE_CHECKING:
+    from nmt.forced.reading import Details, Reading
+    from nmt.model.compute import Compute
+    from nmt.model.directory import Package
     from nmt.translate import Translation, Translator
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,11 @@ log = logging.getLogger(__name__)
     "n best. JSON: an object a line.",
 )
 @click.option(
+    "--details",
+    is_flag=True,
+    help="As TSV or JSON, tell pieces, the log-probability of each, and which words go with which.",
+)
+@click.option(
     "--prefix",
     type=click.Path(),
     help="Text that translations must begin with, a line for each line of TEXT; an empty one asks "
@@ -58,7 +65,13 @@ log = logging.getLogger(__name__)
 @config_options
 @verbosity_options
 def translate(
-    model: str, text: str, output: str, style: str, prefix: str | None, table: Table
+    model: str,
+    text: str,
+    output: str,
+    style: str,
+    details: bool,
+    prefix: str | None,
+    table: Table,
 ) -> None:
     """Translate TEXT (default: standard input) with MODEL, a model directory or a run.
 
@@ -66,36 +79,36 @@ def translate(
     lines for each. Search settings and precision are those of the model's training, unless given;
     another --method than the model's own starts from that method's defaults.
     """
+    from nmt.cli.details import refuse_without_columns, shown, teller
     from nmt.text.lines import STANDARD, encode_line, open_output
+    from nmt.translate import Translator
 
+    refuse_without_columns(details, style)
     if text == prefix == STANDARD:
         raise DataError("only one of text and --prefix can be read from standard input")
-    translator, nbest = load(model, table)
-    found = translations(translator, text, prefix)
+    package, search, compute = load(model, table)
+    translator = Translator(package.model, package.segmenters, search, compute)
+    tell = teller(model, package, search, compute) if details else None
+    found = translations(translator, text, prefix, tell)
     with open_output(output) as stream:
-        for number, translation in enumerate(found, start=1):
-            for line in shown(translation, style, number, nbest):
+        for number, (translation, readings) in enumerate(found, start=1):
+            for line in shown(translation, style, number, search.nbest, readings):
                 stream.write(encode_line(line))
             if output == "-":
                 stream.flush()
 
 
-def load(model: str, table: Table) -> tuple["Translator", int]:
-    """Load a model with its own search settings, overridden by what was asked for.
-
-    Returns:
-        What translates, and how many translations of a line are wanted.
-    """
+def load(model: str, table: Table) -> tuple["Package", SearchConfig, "Compute"]:
+    """Load a model, where it computes, with its own search settings, overridden by those given."""
     from nmt.experiment import read_experiment
     from nmt.model.compute import prepare
     from nmt.model.directory import load_package, resolve
-    from nmt.translate import Translator
 
     asked = read_experiment(with_own(load_table(resolve(model) / "config.toml"), table))
     package = load_package(model)
     compute = prepare(asked.compute, training=False)
-    network = package.model.to(compute.device)
-    return Translator(network, package.segmenters, asked.search, compute), asked.search.nbest
+    package.model.to(compute.device)
+    return package, asked.search, compute
 
 
 def with_own(own: Table, table: Table) -> Table:
@@ -111,15 +124,17 @@ def with_own(own: Table, table: Table) -> Table:
 
 
 def translations(
-    translator: "Translator", text: str, prefix: str | None
-) -> Iterator["Translation"]:
-    """Translate lines, with progress."""
+    translator: "Translator", text: str, prefix: str | None, tell: "Details | None"
+) -> Iterator[tuple["Translation", "list[Reading] | None"]]:
+    """Translate lines, with progress; beside each what there is to tell of its translations."""
     done, prefixes = 0, Prefixes(prefix, text)
     quiet = None if log.isEnabledFor(logging.INFO) else True  # None: only at a terminal
     with tqdm(desc="translate", unit=" lines", disable=quiet) as bar:
         for lines in groups(text):
             begun = prefixes.take(done, len(lines))
-            yield from translator.translate_together(lines, done + 1, begun)
+            found = translator.translate_together(lines, done + 1, begun)
+            readings = repeat(None) if tell is None else tell.of(found, done + 1)
+            yield from zip(found, readings, strict=tell is not None)
             done += len(lines)
             bar.update(len(lines))
     prefixes.refuse_more(done)
@@ -168,19 +183,3 @@ def groups(text: str) -> Iterator[list[str]]:
         yield from arriving(lines, LINES_AT_ONCE)
     while group := list(islice(lines, LINES_AT_ONCE)):
         yield group
-
-
-def shown(translation: "Translation", style: str, number: int, nbest: int) -> list[str]:
-    """Spell a translation, one line for each of its candidates, or one object.
-
-    As text, a line with fewer candidates than were asked for, such as an empty one, is filled
-    up, so that the n-th line of the output is known to be of the n-th line of the input.
-    """
-    candidates = translation.candidates
-    if style == "text":
-        return [each.text for each in candidates] + [""] * (nbest - len(candidates))
-    if style == "tsv":
-        return [f"{number}\t{each.score:.6f}\t{each.text}" for each in candidates]
-    best = [{"text": c.text, "score": c.score, "log_prob": c.log_prob} for c in candidates]
-    record = {"line": number, "source": translation.source, "translations": best}
-    return [json.dumps(record, ensure_ascii=False)]

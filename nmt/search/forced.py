@@ -96,9 +96,7 @@ def cross_weights(
     """Take each pair's weights, without padding, out of what was heard of cross-attention."""
     layers = [each.weights for each in listener.heard.values() if each.role == "cross"]
     for row, (target, source) in enumerate(sizes):
-        yield tuple(
-            None if layer is None else layer[row, :, :target, :source] for layer in layers
-        )
+        yield tuple(None if layer is None else layer[row, :, :target, :source] for layer in layers)
 
 
 @torch.inference_mode()

@@ -90,9 +90,7 @@ def test_a_recurrent_model_is_forced_alike(feeding: str, cell: str, source: Sour
 def test_one_pass_is_many_steps(arch: str, source: Source) -> None:
     scorer, targets = make(arch=arch), [[4, 5], [], [9, 3, 3, 7, 6]]
     at_once = [each.log_probs for each in force(scorer, source, targets, ENDS)]
-    for mine, expected in zip(
-        at_once, force_by_steps(scorer, source, targets, ENDS), strict=True
-    ):
+    for mine, expected in zip(at_once, force_by_steps(scorer, source, targets, ENDS), strict=True):
         assert mine == pytest.approx(expected, abs=1e-4)
 
 
@@ -106,9 +104,7 @@ def test_any_scorer_can_be_forced(
         assert len(log_probs) == len(ids) + 1
 
 
-def test_scores_in_parts_are_those_at_once(
-    source: Source, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_scores_in_parts_are_those_at_once(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     scorer, targets = make(), [[4, 5], [], [9, 3, 3, 7, 6]]
     whole = force(scorer, source, targets, ENDS)
     monkeypatch.setattr(forced, "SCORES_AT_ONCE", 2 * VOCAB + 1)
