@@ -26,6 +26,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "search": {"model"},
     "translate": {"text", "corpus", "model", "search", "scoring"},
     "validation": {"translate", "scoring", "text", "model", "search"},
+    "alignment": {"text"},
+    "forced": {"alignment", "text", "corpus", "model", "search", "translate"},
     "training": {"corpus", "model"},
     "pictures": set(),
     "experiment": {"text", "corpus", "attention", "model", "training", "search", "scoring"},
@@ -37,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checks": BELOW_CLI,
     "study": BELOW_CLI | {"bench"},
     "plan": BELOW_CLI | {"bench"},
-    "cli": BELOW_CLI | {"cli", "bench", "checks", "plan", "study", "watch"},
+    "cli": BELOW_CLI | {"cli", "alignment", "bench", "checks", "forced", "plan", "study", "watch"},
     "__init__": set(),
     "__main__": {"cli"},
 }

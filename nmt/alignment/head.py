@@ -14,7 +14,7 @@ from nmt.files import read_json, write_sealed
 ALIGN = "align.json"
 FORMAT = 1
 MAX_BYTES = 2**20
-POSITIONS = ("reads", "predicts")
+POSITIONS = ("predicts", "reads")
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Head:
     Attributes:
         layer: Of the decoder, from 0.
         head: Of the layer, from 0; None for the mean of all.
-        position: "reads": what the decoder looks at where the piece has just been read;
-            "predicts": one position earlier, where it is about to be written.
+        position: "predicts": what the decoder looks at where it is about to write the piece;
+            "reads": one position later, where it has just read it.
     """
 
     layer: int
@@ -59,21 +59,19 @@ class Choice:
 
 
 def default_head(layers: Sequence[int | None]) -> Head:
-    """Give the head of a model for which none was chosen.
-
-    The only layer must look at what it predicts. Where there are more, it is the one below the
-    middle, which looks at what was read.
+    """Give the head of a model for which none was chosen: all of the last layer but one, where a
+    piece is predicted.
 
     Args:
         layers: The number of heads of each layer, None where it gives no weights; one at least
             gives some.
 
-    Source: Chen et al. (2020), https://arxiv.org/abs/2004.14837, sections 4 and 6.
+    Source: Garg et al. (2019), https://arxiv.org/abs/1909.02074, section 4.1.
     """
     giving = [layer for layer, heads in enumerate(layers) if heads is not None]
-    middle = (len(layers) - 1) // 2
-    nearest = min(giving, key=lambda layer: abs(layer - middle))
-    return Head(nearest, None, "predicts" if len(layers) == 1 else "reads")
+    wanted = max(len(layers) - 2, 0)
+    nearest = min(giving, key=lambda layer: abs(layer - wanted))
+    return Head(nearest, None, "predicts")
 
 
 def candidates(layers: Sequence[int | None]) -> list[Head]:

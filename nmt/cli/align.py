@@ -75,8 +75,8 @@ log = logging.getLogger(__name__)
 @click.option(
     "--position",
     type=click.Choice(POSITIONS),
-    help="With --layer: whether the position that reads a piece tells where it comes from, or the "
-    "one that predicts it.  [default: reads]",
+    help="With --layer: whether the position that predicts a piece tells where it comes from, or "
+    "the next one, which reads it.  [default: predicts]",
 )
 @skip_option
 @setting_options(SearchConfig, "batch_tokens", "source_tag")

@@ -91,8 +91,8 @@ def links_of(pair: Pair, result: Forced, head: Head, tags: int) -> Links:
 
 def words_in(pair: Pair, tags: int) -> Words:
     """Number the words that each piece stands for, on both sides."""
-    sides = (words_of(side.text, side.spans) for side in (pair.source, pair.target))
-    return Words(*sides, tags)
+    source, target = (words_of(side.text, side.spans) for side in (pair.source, pair.target))
+    return Words(source, target, tags)
 
 
 def check_head(head: Head | None, heads: Sequence[int | None]) -> Head:
