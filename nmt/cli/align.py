@@ -64,6 +64,13 @@ log = logging.getLogger(__name__)
     "agree.",
 )
 @click.option(
+    "--reverse-tag",
+    "reverse_tags",
+    multiple=True,
+    metavar="TEXT",
+    help="What --source-tag is for MODEL, for that of --reverse, which may be the same.",
+)
+@click.option(
     "--symmetrise",
     type=click.Choice(WAYS),
     help="How to make them one.  [default: grow-diag]",
@@ -92,6 +99,7 @@ def align(
     choose: bool,
     gold: str | None,
     reverse: str | None,
+    reverse_tags: tuple[str, ...],
     symmetrise: str | None,
     layer: int | None,
     head: int | None,
@@ -108,9 +116,15 @@ def align(
 
     refuse_ambiguous(target, tsv)
     asked = asked_head(layer, head, position)
-    refuse_idle(choose, reverse, symmetrise, asked)
-    models = [model, reverse] if reverse else [model]
-    task = Task(models, [reader_of(each, table) for each in models], Passed(skip))
+    refuse_idle(choose, asked, symmetrise)
+    for flag, value in (("--symmetrise", symmetrise), ("--reverse-tag", reverse_tags)):
+        if value and not reverse:
+            raise ConfigError(f"{flag} needs a model of the opposite direction: --reverse MODEL")
+    models, readers = [model], [reader_of(model, table)]
+    if reverse:
+        models.append(reverse)
+        readers.append(reader_of(reverse, tagged(table, reverse_tags)))
+    task = Task(models, readers, Passed(skip))
     rows, drawn = row_groups(source, target, "align"), GoldLines(gold)
     if choose:
         write_lines(output, chosen(task, rows, drawn))
@@ -128,14 +142,19 @@ def asked_head(layer: int | None, head: int | None, position: str | None) -> Hea
     return None
 
 
-def refuse_idle(
-    choose: bool, reverse: str | None, symmetrise: str | None, asked: Head | None
-) -> None:
+def refuse_idle(choose: bool, asked: Head | None, symmetrise: str | None) -> None:
     """Refuse what would have no effect beside the rest."""
-    if symmetrise and not reverse:
-        raise ConfigError("--symmetrise needs a model of the opposite direction: --reverse MODEL")
     if choose and (symmetrise or asked):
         raise ConfigError("--choose tries all heads; leave out --layer and --symmetrise")
+
+
+def tagged(table: Table, tags: tuple[str, ...]) -> Table:
+    """Give settings with other tags, or without any, so that a model's own hold."""
+    search = table.get("search", {})
+    if not isinstance(search, dict):
+        return table  # which is refused where it is read
+    kept = {name: value for name, value in search.items() if name != "source_tag"}
+    return {**table, "search": {**kept, "source_tag": list(tags)} if tags else kept}
 
 
 def reader_of(model: str, table: Table) -> "Reader":

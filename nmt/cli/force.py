@@ -58,7 +58,9 @@ log = logging.getLogger(__name__)
     help="As TSV or JSON, tell pieces, the log-probability of each, and which words go with which.",
 )
 @skip_option
-@setting_options(SearchConfig, "length_alpha", "length_penalty", "batch_tokens", "source_tag")
+@setting_options(
+    SearchConfig, "length_alpha", "length_penalty", "coverage_beta", "batch_tokens", "source_tag"
+)
 @setting_options(ComputeConfig, "threads", "device", "precision")
 @config_options
 @verbosity_options
@@ -76,7 +78,8 @@ def force(
     """Score TARGET as MODEL's translation of SOURCE, line by line: forced decoding.
 
     The score is what a search would rank this translation by, had it found it: log-probability
-    divided by the length penalty. Settings are those of the model's training, unless given.
+    divided by the length penalty, and the coverage penalty if there is one. Settings are those of
+    the model's training, unless given.
     """
     from nmt.cli.details import refuse_without_columns, teller
     from nmt.cli.translate import load

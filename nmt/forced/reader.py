@@ -5,7 +5,7 @@ B pairs, H heads, T target pieces with the end, S source pieces with tags and th
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from nmt.search.forced import Forced, force
 from nmt.search.hypothesis import Ends
 from nmt.search.scorer import ModelScorer, Source
 from nmt.text.segmenter import Cut, Segmenter
+from nmt.translate import one_line
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ class Reader:
         (whole,) = self.segmenters.source.cut_lines([source])
         room = self._most - len(self.tags)
         cut = Cut(whole.text, whole.ids[:room], whole.pieces[:room], whole.spans[:room])
-        return [Pair(number, cut, self.segmenters.target.cut_ids(ids)) for ids in targets]
+        found = (self.segmenters.target.cut_ids(ids) for ids in targets)
+        return [Pair(number, cut, replace(each, text=one_line(each.text))) for each in found]
 
     def _fitting(self, pair: Pair, known: bool) -> Pair | Unfit:
         """Give a pair as it is, or say why it cannot be read."""
@@ -125,10 +127,13 @@ class Reader:
     ) -> Iterator[tuple[int, Forced]]:
         """Read pairs of which none is empty; give the place of each, in the order of length.
 
+        There are weights where they are asked for, or scoring needs them.
+
         Raises:
             CheckpointError: Probabilities are not numbers.
         """
         tags = len(self.tags)
+        need_weights |= bool(self.search.coverage_beta)
         source = np.array([tags + len(pair.source.ids) + 1 for pair in pairs], np.int64)
         target = np.array([len(pair.target.ids) + 1 for pair in pairs], np.int64)
         longest = int(np.maximum(source, target).max(initial=1))

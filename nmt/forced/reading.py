@@ -8,7 +8,7 @@ from nmt.alignment.head import Head, default_head
 from nmt.alignment.links import Links
 from nmt.errors import ConfigError
 from nmt.forced.reader import Pair, Reader
-from nmt.search.config import SearchConfig
+from nmt.search.coverage import whole_penalty
 from nmt.search.forced import Forced
 from nmt.text.words import words_of
 from nmt.translate import Translation
@@ -24,7 +24,7 @@ class Reading:
         source_pieces: As read: with tags and the end.
         pieces: Of the target, with the end.
         log_probs: Of each of these.
-        score: What search ranks a hypothesis by, without a coverage penalty.
+        score: What search ranks a hypothesis by.
         links: None where they were not asked for.
     """
 
@@ -72,13 +72,15 @@ def reading_of(reader: Reader, pair: Pair, result: Forced, head: Head | None) ->
     both, log_prob = reader.segmenters, sum(result.log_probs)
     ends = both.source.texts[both.source.eos_id], both.target.texts[both.target.eos_id]
     tags = (both.source.texts[id_] for id_ in reader.tags)
-    config: SearchConfig = reader.search
+    score = reader.search.score(log_prob, len(result.log_probs))
+    if beta := reader.search.coverage_beta:
+        score += whole_penalty(result.weights, beta)
     return Reading(
         (*tags, *pair.source.pieces, ends[0]),
         (*pair.target.pieces, ends[1]),
         result.log_probs,
         log_prob,
-        config.score(log_prob, len(result.log_probs)),
+        score,
         None if head is None else links_of(pair, result, head, len(reader.tags)),
     )
 

@@ -146,6 +146,19 @@ def test_two_directions_are_made_one_and_choose_each_other(nmt: Command, back: s
     assert len(nmt("align", "run", *PAIR, "--reverse", back, "--gold", "gold").err.split("\n")) == 4
 
 
+def test_each_direction_has_its_own_tags(nmt: Command) -> None:
+    """One model may serve both directions, told by its tags."""
+    plain = nmt("align", "run", *PAIR).out
+    both = ("align", "run", *PAIR, "--reverse", "run", "--symmetrise", "union")
+    assert nmt("align", "run", *PAIR, "--source-tag", "a").out != plain
+    outputs = [
+        nmt(*both, *flags).out
+        for flags in ((), ("--source-tag", "a"), ("--reverse-tag", "a"),
+                      ("--source-tag", "a", "--reverse-tag", "a"))
+    ]  # fmt: skip
+    assert len(set(outputs)) == 4
+
+
 def test_empty_sides_have_no_links_and_long_ones_can_be_passed_over(nmt: Command) -> None:
     pairs = "ab\t\n\tmn\n\t\n" + "ab " * 60 + "\tmn\nab 日\tmn 日\n"
     refused = nmt("align", "run", "-", "--tsv", stdin=pairs)
@@ -185,6 +198,8 @@ def test_gold_that_does_not_fit_is_refused(
         (("--position", "reads"), "--head and --position need --layer"),
         (("--symmetrise", "union"),
          "--symmetrise needs a model of the opposite direction: --reverse MODEL"),
+        (("--reverse-tag", "<2en>"),
+         "--reverse-tag needs a model of the opposite direction: --reverse MODEL"),
         (("--choose", "--layer", "0"),
          "--choose tries all heads; leave out --layer and --symmetrise"),
         (("--layer", "1"), "layer 1 is asked for alignment, but those of this model's "

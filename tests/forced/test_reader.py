@@ -1,6 +1,7 @@
 """Pairs are read in order, alone as in a batch; what is found is read as it was found."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from nmt.model.compute import Compute
 from nmt.model.directory import Package, load_package
 from nmt.search.config import SearchConfig
 from nmt.text.lines import read_lines
+from nmt.text.segmenter import Cut
 from nmt.translate import Candidate, Translation, Translator
 
 CPU = Compute(torch.device("cpu"), torch.float32)
@@ -68,11 +70,13 @@ def test_a_pair_is_read_alike_whatever_is_read_with_it(
     assert len({each.log_probs for each in together}) > 5
 
 
-@pytest.mark.parametrize("method", ["beam", "sample"])
+@pytest.mark.parametrize(("method", "coverage"), [("beam", 0.0), ("sample", 0.0), ("beam", 0.3)])
 def test_what_is_found_has_the_log_probability_and_the_score_that_search_gave(
-    package: Package, rows: list[tuple[str, str]], method: str
+    package: Package, rows: list[tuple[str, str]], method: str, coverage: float
 ) -> None:
-    beam = {"beam": 3} if method == "beam" else {"beam": 1, "method": "sample"}
+    beam: dict[str, Any] = {"beam": 3} if method == "beam" else {"beam": 1, "method": "sample"}
+    if coverage:
+        beam["coverage_beta"] = coverage
     search = SearchConfig(**beam, nbest=3, length_alpha=0.7, length_penalty="gnmt")
     translator = Translator(package.model, package.segmenters, search, CPU)
     reader = Reader(package.model, package.segmenters, search, CPU)
@@ -146,6 +150,15 @@ def test_a_long_line_is_read_as_far_as_search_has_read_it(
     long, _ = Details(reader, HEAD).of(found, 1)
     assert len(long[0].source_pieces) == 64
     assert long[0].log_prob == pytest.approx(found[0].candidates[0].log_prob, abs=1e-3)
+
+
+def test_a_line_end_that_a_model_wrote_is_a_space_between_words(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = Cut("a\nb", (4,), ("x",), ((0, 3),))
+    monkeypatch.setattr(type(reader.segmenters.target), "cut_ids", lambda *_: broken)
+    (pair,) = reader.found(1, "ab", [[4]])
+    assert pair.target.text == "a b"
 
 
 def test_heads_are_counted_and_checked(reader: Reader) -> None:
