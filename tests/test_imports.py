@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "experiment": {"text", "corpus", "attention", "model", "training", "search", "scoring"},
     "advice": {"text", "corpus", "attention", "model", "training", "experiment"},
     "launch": BELOW_CLI - {"launch", "show", "pictures"},
-    "show": BELOW_CLI - {"show", "pictures"},
+    "show": BELOW_CLI - {"show", "pictures"} | {"alignment"},
     "watch": BELOW_CLI,
     "bench": BELOW_CLI,
     "checks": BELOW_CLI,

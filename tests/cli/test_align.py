@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -92,6 +94,8 @@ def test_the_head_that_is_chosen_is_kept_and_used(nmt: Command) -> None:
     assert f"(alignment error rate {choice['value']:.4f} on 8 pairs)" in used.err
     assert f"alignment error rate {choice['value']:.4f}, precision " in used.err
     assert nmt("translate", "run", "test.src").status == 0
+    shown = json.loads(nmt("show", "run/best", "--format", "json").out)["alignment"]
+    assert shown.startswith(f"layer {layer}, ")
     shutil.copytree("run/best/", "given")
     assert nmt("align", "given", *PAIR).out == used.out
 
@@ -284,3 +288,76 @@ def test_a_recurrent_model_aligns(nmt: Command) -> None:
     finished = nmt("align", "rnn", *PAIR)
     assert finished.status == 0
     assert all(links(finished.out)[:4])
+
+
+LEARNING = """
+[segment]
+vocab_size = 60
+byte_fallback = false
+
+[data]
+train = "corpus"
+dev_source = "dev.src"
+dev_target = "dev.tgt"
+batch_tokens = 600
+
+[model]
+encoder_layers = 1
+decoder_layers = 2
+model_size = 32
+ffn_size = 64
+num_heads = 2
+max_length = 64
+dropout = 0.0
+
+[training]
+max_updates = 600
+warmup = 50
+learning_rate = 0.01
+validate_every = 300
+average = 0
+
+[compute]
+precision = "fp32"
+threads = 1
+"""
+
+
+def write_turned_language() -> None:
+    """Write texts whose words correspond one to one, in the reverse order, and their links."""
+    random_ = random.Random(1)
+    sources, targets = (
+        ["".join(random_.choices(letters, k=random_.randint(2, 4))) for _ in range(24)]
+        for letters in ("abdeiklm", "mnoprstu")
+    )
+    dictionary = dict(zip(sources, targets, strict=True))
+    for name, count in (("train", 3000), ("dev", 60), ("test", 60)):
+        lines = [random_.choices(sources, k=random_.randint(2, 6)) for _ in range(count)]
+        turned = [[dictionary[word] for word in reversed(line)] for line in lines]
+        gold = [[f"{len(line) - 1 - n}-{n}" for n in range(len(line))] for line in lines]
+        for side, text in (("src", lines), ("tgt", turned), ("gold", gold)):
+            Path(f"{name}.{side}").write_text("".join(" ".join(each) + "\n" for each in text))
+
+
+@pytest.mark.slow
+def test_the_words_of_a_language_learnt_are_linked_without_any_gold(
+    nmt: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing but the text chooses; the links of another text then have few errors."""
+    (tmp_path / "learnt").mkdir()
+    monkeypatch.chdir(tmp_path / "learnt")
+    write_turned_language()
+    Path("c.toml").write_text(LEARNING)
+    for command in (
+        ("segment", "learn", "train.src", "train.tgt", "--config", "c.toml", "--output", "m.model"),
+        ("encode", "train.src", "train.tgt", "--model", "m.model", "--output", "corpus"),
+        ("train", "--config", "c.toml", "--output", "run"),
+        ("align", "run", "dev.src", "dev.tgt", "--choose"),
+    ):
+        finished = nmt(*command, "-q")
+        assert finished.status == 0, finished.err
+    test = ("align", "run", "test.src", "test.tgt", "--gold", "test.gold")
+    rate = float(re.findall(r"error rate ([0-9.]+), precision", nmt(*test).err)[0])
+    assert rate < 0.2
+    _, best, *_ = nmt(*test, "--choose").out.split("\n")
+    assert rate < float(best.split()[-1]) + 0.05

@@ -4,11 +4,14 @@ import gzip
 import json
 import math
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from nmt.cli.pairs import row_groups
 
 Command = Callable[..., Any]
 
@@ -139,6 +142,21 @@ def test_coverage_is_in_the_score_where_it_is_asked_for(nmt: Command) -> None:
     for mine, expected in same:
         assert float(mine[1]) == pytest.approx(float(expected[1]), abs=1e-4)
         assert float(mine[1]) < float(mine[3]) / len(mine[5].split())
+
+
+def test_pairs_are_handed_on_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+
+    def read(_: str) -> Iterator[tuple[str, str]]:
+        yield "first", "one"
+        assert answered.wait(10), "the first pair was held back"
+        yield "second", "two"
+
+    monkeypatch.setattr("nmt.text.lines.read_tsv", read)
+    groups = row_groups("-", None, "force")
+    assert next(groups) == [("first", "one")]
+    answered.set()
+    assert list(groups) == [[("second", "two")]]
 
 
 def test_nothing_in_is_nothing_out(nmt: Command) -> None:
