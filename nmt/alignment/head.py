@@ -3,8 +3,9 @@
 `align.json` stands in a model directory. A model may come from anyone, so it is trusted in nothing.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from nmt.files import read_json, write_sealed
 
 ALIGN = "align.json"
 FORMAT = 1
-MAX_BYTES = 2**20
+MAX_BYTES = 2**16
+MOST = 2**31  # of a number in it
+AGAIN = "remove it and choose again with nmt align --choose"
 POSITIONS = ("predicts", "reads")
 
 
@@ -86,9 +89,13 @@ def candidates(layers: Sequence[int | None]) -> list[Head]:
 
 def save_choice(folder: Path, choice: Choice) -> None:
     """Write down in a model directory what was chosen."""
-    table = {"format": FORMAT, **asdict(choice.head)}
-    facts = {"criterion": choice.criterion, "value": choice.value, "pairs": choice.pairs}
-    write_sealed(folder / ALIGN, {**table, **facts})
+    write_sealed(folder / ALIGN, spelled(choice))
+
+
+def spelled(choice: Choice) -> dict[str, Any]:
+    """Put a choice into a flat table."""
+    table = asdict(choice)
+    return {"format": FORMAT, **table.pop("head"), **table}
 
 
 def load_choice(folder: Path) -> Choice | None:
@@ -101,31 +108,32 @@ def load_choice(folder: Path) -> Choice | None:
     if not path.exists() and not path.is_symlink():
         return None
     if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
-        raise CheckpointError(f"{path} is no plain file of its folder; remove it and choose again")
+        raise CheckpointError(f"{path} is no plain file of its folder; {AGAIN}")
     try:
         table = read_json(path, MAX_BYTES)
     except DataError as error:
-        raise CheckpointError(
-            f"{error}; remove it and choose again with nmt align --choose"
-        ) from None
-    return choice_of(table, path)
+        raise CheckpointError(f"{error}; {AGAIN}") from None
+    if not is_choice(table):
+        raise CheckpointError(f"{path} is not of this version; {AGAIN}")
+    head = Head(*(table[each.name] for each in fields(Head)))
+    return Choice(head, table["criterion"], table["value"], table["pairs"])
 
 
-def choice_of(table: Any, path: Path) -> Choice:
-    """Take a choice from JSON."""
-    known = table if isinstance(table, dict) else {}
-    layer, head, position = (known.get(name) for name in ("layer", "head", "position"))
-    facts = (known.get(name) for name in ("criterion", "value", "pairs"))
-    criterion, value, pairs = facts
-    numbers = [layer, pairs, *([] if head is None else [head])]
-    if (
-        known.get("format") != FORMAT
-        or not all(type(each) is int and 0 <= each < 2**31 for each in numbers)
-        or position not in POSITIONS
-        or not isinstance(criterion, str)
-        or not isinstance(value, int | float)
-    ):
-        raise CheckpointError(
-            f"{path} is not of this version; remove it and choose again with nmt align --choose"
-        )
-    return Choice(Head(layer, head, position), criterion, float(value), pairs)  # type: ignore[arg-type]
+def is_choice(table: Any) -> bool:
+    """Tell whether JSON is a choice: no more, no less, and nothing of another kind."""
+    if not isinstance(table, dict) or table.keys() != spelled(EXAMPLE).keys():
+        return False
+    numbers = [table[name] for name in ("layer", "pairs", "head") if table[name] is not None]
+    return (
+        table["format"] == FORMAT
+        and table["layer"] is not None
+        and table["pairs"] is not None
+        and all(type(each) is int and 0 <= each < MOST for each in numbers)
+        and table["position"] in POSITIONS
+        and isinstance(table["criterion"], str)
+        and type(table["value"]) is float
+        and math.isfinite(table["value"])
+    )
+
+
+EXAMPLE = Choice(Head(0, None, POSITIONS[0]), "", 0.0, 0)

@@ -20,7 +20,7 @@ from nmt.search.forced import Forced, force
 from nmt.search.hypothesis import Ends
 from nmt.search.scorer import ModelScorer, Source
 from nmt.text.segmenter import Cut, Segmenter
-from nmt.translate import one_line
+from nmt.translate import Translation, one_line
 
 
 @dataclass(frozen=True)
@@ -91,15 +91,17 @@ class Reader:
         rows = enumerate(zip(sources, targets, strict=True), first_number)
         return [self._fitting(Pair(number, *row), known) for number, row in rows]
 
-    def found(self, number: int, source: str, targets: Sequence[Sequence[int]]) -> list[Pair]:
-        """Make the pairs of a line and what was found for it, of a long line the part that
-        search has read.
+    def found(self, translations: Sequence[Translation], first_number: int) -> list[list[Pair]]:
+        """Make the pairs of lines and what was found for each, of a long line the part that search
+        has read; the first line has the given number.
         """
-        (whole,) = self.segmenters.source.cut_lines([source])
-        room = self._most - len(self.tags)
-        cut = Cut(whole.text, whole.ids[:room], whole.pieces[:room], whole.spans[:room])
-        found = (self.segmenters.target.cut_ids(ids) for ids in targets)
-        return [Pair(number, cut, replace(each, text=one_line(each.text))) for each in found]
+        room, target = self._most - len(self.tags), self.segmenters.target
+        sources = self.segmenters.source.cut_lines([each.source for each in translations])
+        rows = zip(sources, translations, strict=True)
+        return [
+            [Pair(number, source.first(room), written(target, one.ids)) for one in each.candidates]
+            for number, (source, each) in enumerate(rows, first_number)
+        ]
 
     def _fitting(self, pair: Pair, known: bool) -> Pair | Unfit:
         """Give a pair as it is, or say why it cannot be read."""
@@ -168,6 +170,12 @@ class Reader:
         source = Source(ids, torch.tensor([ids.size(1)], device=self._device))
         (result,) = force(self._scorer, source, [[]], self._ends, need_weights=True)
         return [None if layer is None else layer.size(0) for layer in result.weights]
+
+
+def written(segmenter: Segmenter, ids: Sequence[int]) -> Cut:
+    """Give what a model wrote as it is shown: on one line."""
+    cut = segmenter.cut_ids(ids)
+    return replace(cut, text=one_line(cut.text))
 
 
 def unknown(segmenter: Segmenter, cut: Cut) -> str:

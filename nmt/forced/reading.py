@@ -49,10 +49,7 @@ class Details:
 
     def of(self, found: Sequence[Translation], first_number: int) -> list[list[Reading]]:
         """Read again what was found for lines, of which the first has the given number."""
-        pairs = [
-            self.reader.found(number, each.source, [one.ids for one in each.candidates])
-            for number, each in enumerate(found, first_number)
-        ]
+        pairs = self.reader.found(found, first_number)
         flat = iter(read_pairs(self.reader, [pair for some in pairs for pair in some], self.head))
         return [[next(flat) for _ in some] for some in pairs]
 

@@ -37,6 +37,10 @@ class Cut:
     pieces: tuple[str, ...]
     spans: tuple[tuple[int, int], ...]
 
+    def first(self, count: int) -> "Cut":
+        """Keep so many pieces; the text stays whole."""
+        return Cut(self.text, self.ids[:count], self.pieces[:count], self.spans[:count])
+
 
 class Segmenter:
     """A loaded SentencePiece model.

@@ -1,6 +1,7 @@
 """Heads to choose from, and the file that keeps a choice."""
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from nmt.alignment.head import (
 )
 from nmt.errors import CheckpointError
 from nmt.files import write_json
+from tests.fuzz.damage import DAMAGES
 
 CHOICE = Choice(Head(1, None, "reads"), "alignment error rate", 0.25, 7)
 
@@ -53,7 +55,7 @@ def test_a_choice_is_kept(tmp_path: Path, choice: Choice) -> None:
     [
         {"layer": -1}, {"layer": True}, {"layer": "0"}, {"layer": None}, {"head": -1},
         {"head": 1.0}, {"position": "writes"}, {"criterion": 1}, {"value": "low"}, {"format": 2},
-        {"pairs": None},
+        {"pairs": None}, {"value": float("nan")}, {"value": 10**400}, {"more": 1}, {"layer": 2**31},
     ],
     ids=str,
 )  # fmt: skip
@@ -71,6 +73,20 @@ def test_what_is_no_choice_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / ALIGN).write_text(text)
     with pytest.raises(CheckpointError, match="remove it and choose again with nmt align --choose"):
         load_choice(tmp_path)
+
+
+def test_damage_is_refused_or_makes_no_difference(tmp_path: Path) -> None:
+    save_choice(tmp_path, CHOICE)
+    path, refused = tmp_path / ALIGN, 0
+    before = path.read_bytes()
+    for seed in range(600):
+        generator = random.Random(seed)
+        path.write_bytes(generator.choice(DAMAGES)(before, generator))
+        try:
+            assert load_choice(tmp_path) == CHOICE, f"seed {seed}"
+        except CheckpointError:
+            refused += 1
+    assert refused > 400
 
 
 def test_an_edited_choice_and_a_link_elsewhere_are_refused(tmp_path: Path) -> None:

@@ -157,7 +157,8 @@ def test_a_line_end_that_a_model_wrote_is_a_space_between_words(
 ) -> None:
     broken = Cut("a\nb", (4,), ("x",), ((0, 3),))
     monkeypatch.setattr(type(reader.segmenters.target), "cut_ids", lambda *_: broken)
-    (pair,) = reader.found(1, "ab", [[4]])
+    found = Translation("ab", (Candidate("a b", 0.0, 0.0, (4,)),))
+    ((pair,),) = reader.found([found], 1)
     assert pair.target.text == "a b"
 
 
