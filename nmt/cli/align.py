@@ -159,10 +159,10 @@ def tagged(table: Table, tags: tuple[str, ...]) -> Table:
 
 def reader_of(model: str, table: Table) -> "Reader":
     """Load a model as what reads pairs."""
-    from nmt.cli.translate import load
+    from nmt.cli.translate import load_parts
     from nmt.forced.reader import Reader
 
-    package, search, compute = load(model, table)
+    package, search, compute = load_parts(model, table)
     return Reader(package.model, package.segmenters, search, compute)
 
 

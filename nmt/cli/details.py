@@ -1,8 +1,6 @@
-"""How translations are written, with all that can be told of them where it is asked for."""
+"""What `--details` tells of translations, and how it is written."""
 
-import json
 import logging
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nmt.errors import ConfigError
@@ -14,7 +12,6 @@ if TYPE_CHECKING:
     from nmt.model.compute import Compute
     from nmt.model.directory import Package
     from nmt.search.config import SearchConfig
-    from nmt.translate import Translation
 
 log = logging.getLogger(__name__)
 
@@ -53,35 +50,6 @@ def own_head(model: str, reader: "Reader", asked: "Head | None" = None) -> "Head
     reason = "asked for" if asked else choice.told if choice else "the default: none was chosen"
     log.info("alignment by %s of %s (%s)", head, model, reason)
     return head
-
-
-def shown(
-    translation: "Translation",
-    style: str,
-    number: int,
-    nbest: int,
-    readings: "Sequence[Reading] | None" = None,
-) -> list[str]:
-    """Spell a translation, one line for each of its candidates, or one object.
-
-    As text, a line with fewer candidates than were asked for, such as an empty one, is filled
-    up, so that the n-th line of the output is known to be of the n-th line of the input.
-    """
-    candidates = translation.candidates
-    if style == "text":
-        return [each.text for each in candidates] + [""] * (nbest - len(candidates))
-    told = [None] * len(candidates) if readings is None else readings
-    if style == "tsv":
-        rows = [[str(number), f"{each.score:.6f}", each.text] for each in candidates]
-        for row, each, reading in zip(rows, candidates, told, strict=True):
-            row += [] if reading is None else in_columns(each.log_prob, reading)
-        return ["\t".join(cell.replace("\t", " ") for cell in row) for row in rows]
-    best = [{"text": c.text, "score": c.score, "log_prob": c.log_prob} for c in candidates]
-    best = [one | in_object(each) for one, each in zip(best, told, strict=True)]
-    record: dict[str, Any] = {"line": number, "source": translation.source}
-    if readings:
-        record["source_pieces"] = readings[0].source_pieces
-    return [json.dumps({**record, "translations": best}, ensure_ascii=False)]
 
 
 def in_columns(log_prob: float, reading: "Reading") -> list[str]:

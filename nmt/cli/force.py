@@ -82,14 +82,14 @@ def force(
     the model's training, unless given.
     """
     from nmt.cli.details import refuse_without_columns, teller
-    from nmt.cli.translate import load
+    from nmt.cli.translate import load_parts
     from nmt.forced.reader import Reader
     from nmt.forced.reading import Details
     from nmt.text.lines import encode_line, open_output
 
     refuse_without_columns(details, style)
     refuse_ambiguous(target, tsv)
-    package, search, compute = load(model, table)
+    package, search, compute = load_parts(model, table)
     plain = Details(Reader(package.model, package.segmenters, search, compute), None)
     tell = teller(model, package, search, compute) if details else plain
     rows = row_groups(source, target, "force")
@@ -129,7 +129,7 @@ class Style:
 
     def shown(self, row: Row, number: int, reading: "Reading") -> str:
         """Spell the score of a pair, and what else is asked for."""
-        from nmt.cli.details import shown
+        from nmt.cli.translate import shown
         from nmt.translate import Candidate, Translation
 
         if self.form == "text":

@@ -1,10 +1,11 @@
 """The command `nmt translate`."""
 
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from tqdm import tqdm
@@ -79,14 +80,15 @@ def translate(
     lines for each. Search settings and precision are those of the model's training, unless given;
     another --method than the model's own starts from that method's defaults.
     """
-    from nmt.cli.details import refuse_without_columns, shown, teller
+    from nmt.cli.details import refuse_without_columns, teller
     from nmt.text.lines import STANDARD, encode_line, open_output
-    from nmt.translate import Translator
 
     refuse_without_columns(details, style)
     if text == prefix == STANDARD:
         raise DataError("only one of text and --prefix can be read from standard input")
-    package, search, compute = load(model, table)
+    package, search, compute = load_parts(model, table)
+    from nmt.translate import Translator  # what is refused before needs no torch
+
     translator = Translator(package.model, package.segmenters, search, compute)
     tell = teller(model, package, search, compute) if details else None
     found = translations(translator, text, prefix, tell)
@@ -98,8 +100,11 @@ def translate(
                 stream.flush()
 
 
-def load(model: str, table: Table) -> tuple["Package", SearchConfig, "Compute"]:
-    """Load a model, where it computes, with its own search settings, overridden by those given."""
+def load_parts(model: str, table: Table) -> tuple["Package", SearchConfig, "Compute"]:
+    """Load a model where it will compute, and settle how it searches and computes.
+
+    What it was trained with holds, but for what is asked for.
+    """
     from nmt.experiment import read_experiment
     from nmt.model.compute import prepare
     from nmt.model.directory import load_package, resolve
@@ -183,3 +188,34 @@ def groups(text: str) -> Iterator[list[str]]:
         yield from arriving(lines, LINES_AT_ONCE)
     while group := list(islice(lines, LINES_AT_ONCE)):
         yield group
+
+
+def shown(
+    translation: "Translation",
+    style: str,
+    number: int,
+    nbest: int,
+    readings: "Sequence[Reading] | None" = None,
+) -> list[str]:
+    """Spell a translation, one line for each of its candidates, or one object.
+
+    As text, a line with fewer candidates than were asked for, such as an empty one, is filled
+    up, so that the n-th line of the output is known to be of the n-th line of the input.
+    """
+    from nmt.cli.details import in_columns, in_object
+
+    candidates = translation.candidates
+    if style == "text":
+        return [each.text for each in candidates] + [""] * (nbest - len(candidates))
+    told = [None] * len(candidates) if readings is None else readings
+    if style == "tsv":
+        rows = [[str(number), f"{each.score:.6f}", each.text] for each in candidates]
+        for row, each, reading in zip(rows, candidates, told, strict=True):
+            row += [] if reading is None else in_columns(each.log_prob, reading)
+        return ["\t".join(cell.replace("\t", " ") for cell in row) for row in rows]
+    best = [{"text": c.text, "score": c.score, "log_prob": c.log_prob} for c in candidates]
+    best = [one | in_object(each) for one, each in zip(best, told, strict=True)]
+    record: dict[str, Any] = {"line": number, "source": translation.source}
+    if readings:
+        record["source_pieces"] = readings[0].source_pieces
+    return [json.dumps({**record, "translations": best}, ensure_ascii=False)]
