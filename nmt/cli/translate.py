@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 from collections.abc import Iterator
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +21,7 @@ from nmt.suspect.config import SuspectConfig
 
 if TYPE_CHECKING:
     from nmt.experiment import Experiment
+    from nmt.forced.reading import Details, Reading
     from nmt.model.compute import Compute
     from nmt.model.directory import Package
     from nmt.suspect.guard import Guard
@@ -57,6 +59,11 @@ COMPUTE = ("seed", "threads", "device", "precision")
     "n best. JSON: an object a line.",
 )
 @click.option(
+    "--details",
+    is_flag=True,
+    help="As TSV or JSON, tell pieces, the log-probability of each, and which words go with which.",
+)
+@click.option(
     "--prefix",
     type=click.Path(),
     help="Text that translations must begin with, a line for each line of TEXT; an empty one asks "
@@ -80,6 +87,7 @@ def translate(
     text: str,
     output: str,
     style: str,
+    details: bool,
     prefix: str | None,
     errors: str,
     table: Table,
@@ -90,8 +98,10 @@ def translate(
     lines for each. Search settings and precision are those of the model's training, unless given;
     another --method than the model's own starts from that method's defaults.
     """
+    from nmt.cli.details import refuse_without_columns, teller
     from nmt.text.lines import STANDARD, encode_line, open_output
 
+    refuse_without_columns(details, style)
     if text == prefix == STANDARD:
         raise DataError("only one of text and --prefix can be read from standard input")
     from nmt.translate import Translator  # deferred once more: what is refused needs no torch
@@ -101,11 +111,12 @@ def translate(
     guard = None
     if asked.suspect.on_suspect != "off":
         guard = guarded(translator, package.segmenters.target, asked)
+    tell = teller(model, package, asked.search, compute) if details else None
     form = Form(style, asked.search.nbest, guard is not None)
-    found = translations(guard or translator, Texts(text, prefix, errors))
+    found = translations(guard or translator, Texts(text, prefix, errors), tell)
     with open_output(output) as stream:
-        for number, translation in enumerate(found, start=1):
-            for line in form.shown(translation, number):
+        for number, (translation, readings) in enumerate(found, start=1):
+            for line in form.shown(translation, number, readings):
                 stream.write(encode_line(line))
             if output == "-":
                 stream.flush()
@@ -159,8 +170,10 @@ def cleaned_script(own: Table) -> list[str]:
     return named
 
 
-def translations(translator: "Translator | Guard", texts: Texts) -> Iterator["Translation"]:
-    """Translate lines, with progress."""
+def translations(
+    translator: "Translator | Guard", texts: Texts, tell: "Details | None"
+) -> Iterator[tuple["Translation", "list[Reading] | None"]]:
+    """Translate lines, with progress; beside each what there is to tell of its translations."""
     from nmt.translate import LINES_AT_ONCE
 
     done, prefixes = 0, Prefixes(texts)
@@ -168,7 +181,9 @@ def translations(translator: "Translator | Guard", texts: Texts) -> Iterator["Tr
     with tqdm(desc="translate", unit=" lines", disable=quiet) as bar:
         for lines in groups(texts, LINES_AT_ONCE):
             begun = prefixes.take(done, len(lines))
-            yield from translator.translate_together(lines, done + 1, begun)
+            found = translator.translate_together(lines, done + 1, begun)
+            readings = repeat(None) if tell is None else tell.of(found, done + 1)
+            yield from zip(found, readings, strict=tell is not None)
             done += len(lines)
             bar.update(len(lines))
     prefixes.refuse_more(done)

@@ -79,6 +79,38 @@ def test_all_formats_hold_the_same_translations(nmt: Command) -> None:
         assert all(each["log_prob"] <= 0 for each in translations)
 
 
+def test_details_change_nothing_else_and_add_up(nmt: Command) -> None:
+    for flags in (("--nbest", "2"), ("--method", "sample", "--nbest", "2")):
+        arguments = ("translate", "run", "test.src", *flags)
+        plain = nmt(*arguments, "--format", "json").out.split("\n")[:-1]
+        finished = nmt(*arguments, "--format", "json", "--details")
+        assert finished.status == 0, finished.err
+        table = nmt(*arguments, "--format", "tsv", "--details").out.split("\n")[:-1]
+        rows = iter(line.split("\t") for line in table)
+        for before, line in zip(plain, finished.out.split("\n")[:-1], strict=True):
+            record, expected = json.loads(line), json.loads(before)
+            source = record.pop("source_pieces")
+            assert source[-1:] == (["</s>"] if record["source"] else [])
+            for each in record["translations"]:
+                told = {name: each.pop(name) for name in ("pieces", "log_probs", "alignment")}
+                assert len(told["pieces"]) == len(told["log_probs"])
+                assert sum(told["log_probs"]) == pytest.approx(each["log_prob"], abs=1e-3)
+                links = " ".join(f"{source}-{target}" for source, target in told["alignment"])
+                number, score, text, log_prob, pieces, values, shown = next(rows)
+                assert [number, text] == [str(record["line"]), each["text"]]
+                assert float(score) == pytest.approx(each["score"], abs=1e-5)
+                assert float(log_prob) == pytest.approx(each["log_prob"], abs=1e-5)
+                assert (pieces, shown) == (" ".join(told["pieces"]), links)
+                assert list(map(float, values.split())) == told["log_probs"]
+            assert record == expected
+        assert next(rows, None) is None
+
+
+def test_text_has_no_room_for_details(nmt: Command) -> None:
+    finished = nmt("translate", "run", "test.src", "--details")
+    assert finished == (1, "", "nmt: --details needs --format json or tsv, not text\n")
+
+
 def test_the_best_of_many_is_the_best(nmt: Command) -> None:
     one = nmt("translate", "run", "test.src", "--beam", "3").out.split("\n")
     two = nmt("translate", "run", "test.src", "--beam", "3", "--nbest", "2").out.split("\n")

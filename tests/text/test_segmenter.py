@@ -156,3 +156,25 @@ def test_lines_of_characters_without_a_piece_are_told_from_others(
     for line, expected in {"日本 Ω": True, "日": True, "日a": False, "a": False, "": False}.items():
         assert segmenter.knows_none(segmenter.encode(line)) == expected, line
     assert not segmenter.knows_none([]), "nothing is nothing that it does not know"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(line=TEXT)
+def test_cut_lines_say_where_the_pieces_of_encode_stand(learn: Any, kind: str, line: str) -> None:
+    segmenter = learn(kind=kind, normalization="identity")
+    (cut,) = segmenter.cut_lines([line])
+    assert cut.text == line
+    assert list(cut.ids) == segmenter.encode(line)
+    assert [segmenter.id_of(piece) for piece in cut.pieces] == list(cut.ids)
+    assert "".join(line[begin:end] for begin, end in cut.spans) == line
+    again = segmenter.cut_ids(cut.ids)
+    assert (again.text, again.ids, again.spans) == (line, cut.ids, cut.spans)
+
+
+def test_pieces_of_normalised_text_stand_in_the_line_as_given(learn: Any) -> None:
+    line = "  the  cat ﬁn "
+    (cut,) = learn().cut_lines([line])
+    ends = [end for _, end in cut.spans]
+    assert ends == sorted(ends)
+    assert "".join(line[begin:end] for begin, end in cut.spans).strip() == line.strip()
+    assert learn().cut_ids(cut.ids).text == "the cat fin"
