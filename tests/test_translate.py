@@ -401,7 +401,7 @@ def test_a_line_that_is_translated_alone_is_the_same_to_the_last_bit(
     compute = replace(COMPUTE, dtype=dtype)
     made = Translator(wide, Segmenters(segmenter, segmenter), config, compute)
     expected = made.translate_together(LINES)
-    assert len({each.candidates for each in expected}) >= 8  # two are empty, and two alike
+    assert len({each.candidates for each in expected}) >= 7  # three are empty, and two alike
     with on_threads(2):
         for first in (9, 6, 3, 0):
             lines, numbers = LINES[first : first + 3], range(first + 1, first + len(LINES) + 1)

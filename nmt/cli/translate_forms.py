@@ -43,7 +43,7 @@ class Form:
         candidates = translation.candidates
         if self.style == "text":
             return [each.text for each in candidates] + [""] * (self.nbest - len(candidates))
-        none: "list[Reading | None]" = [None] * len(candidates)
+        none: list[Reading | None] = [None] * len(candidates)
         told = list(zip(candidates, readings or none, strict=True))
         if self.style == "tsv":
             return ["\t".join(self._columns(*each, number)) for each in told]

@@ -60,8 +60,8 @@ class SearchConfig:
         0, "No so many pieces in a row stand twice in a translation; 0: they may."
     )
     shortlist: bool = setting(
-        True,
-        "Search by a beam only among the target pieces that the source suggests, where the model "
+        False,
+        "Faster: search by a beam only among the target pieces that the source suggests, where the model "
         "has learnt which; other searches, and what is asked of their words, need all.",
     )
     limit_ratio: float = setting(2.0, "Most target pieces for each source piece.")

@@ -96,9 +96,10 @@ def test_a_given_translation_is_read_as_a_found_one(
 ) -> None:
     given = read_pairs(reader, fitting(reader, rows), HEAD)
     encode = reader.segmenters.target.encode
+    cut = [(source, target, tuple(encode(target))) for source, target in rows]
     found = [
-        Translation(source, (Candidate(target, 0.0, 0.0, tuple(encode(target))),))
-        for source, target in rows
+        Translation(source, (Candidate(target, 0.0, 0.0, ids, len(ids) + 1),))
+        for source, target, ids in cut
     ]
     for mine, (expected,) in zip(given, Details(reader, HEAD).of(found, 1), strict=True):
         same(mine, expected)
@@ -140,16 +141,16 @@ def test_words_can_be_linked_where_probabilities_mean_nothing(reader: Reader) ->
     assert [bool(each.links) for each in readings] == [False, True, False]
 
 
-def test_a_long_line_is_read_as_far_as_search_has_read_it(
+def test_nothing_is_told_of_a_line_that_was_translated_in_parts(
     package: Package, search: SearchConfig
 ) -> None:
     lines = ["ab " * 99, "ab"]
     translator = Translator(package.model, package.segmenters, search, CPU)
     found = translator.translate_together(lines)
     reader = Reader(package.model, package.segmenters, search, CPU)
-    long, _ = Details(reader, HEAD).of(found, 1)
-    assert len(long[0].source_pieces) == 64
-    assert long[0].log_prob == pytest.approx(found[0].candidates[0].log_prob, abs=1e-3)
+    (long,), (short,) = Details(reader, HEAD).of(found, 1)
+    assert long == Reading(links=frozenset())
+    assert short.log_prob == pytest.approx(found[1].candidates[0].log_prob, abs=1e-3)
 
 
 def test_a_line_end_that_a_model_wrote_is_a_space_between_words(
@@ -157,7 +158,7 @@ def test_a_line_end_that_a_model_wrote_is_a_space_between_words(
 ) -> None:
     broken = Cut("a\nb", (4,), ("x",), ((0, 3),))
     monkeypatch.setattr(type(reader.segmenters.target), "cut_ids", lambda *_: broken)
-    found = Translation("ab", (Candidate("a b", 0.0, 0.0, (4,)),))
+    found = Translation("ab", (Candidate("a b", 0.0, 0.0, (4,), 2),))
     ((pair,),) = reader.found([found], 1)
     assert pair.target.text == "a b"
 
