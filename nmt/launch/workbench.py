@@ -19,12 +19,12 @@ from nmt.errors import ConfigError
 from nmt.experiment import Experiment
 from nmt.launch.development import boundaries, dev_batches, read_dev, segmenters_of
 from nmt.model.compute import Compute, has_fast_bf16, prepare
-from nmt.model.contract import EncoderDecoder
+from nmt.model.contract import EncoderDecoder, SequenceModel
 from nmt.model.directory import (
     Segmenters,
     copy_weights,
     count_parameters,
-    load_package,
+    load_any,
     model_for,
     resolve,
     weights_of,
@@ -57,7 +57,7 @@ class Workbench:
             scored as a user would find it.
     """
 
-    model: EncoderDecoder
+    model: SequenceModel
     updater: Updater
     compute: Compute
     translating: Compute
@@ -93,7 +93,7 @@ class Workbench:
 
     def take_weights(self, parent: Path) -> None:
         """Start from another model's weights; what it has not got starts fresh."""
-        taken = weights_of(load_package(parent).model)
+        taken = weights_of(load_any(parent).model)
         fresh = {name: each for name, each in weights_of(self.model).items() if name not in taken}
         copy_weights(self.updater.model, taken | fresh, resolve(parent) / WEIGHTS)
         if fresh:
@@ -104,15 +104,17 @@ class Workbench:
         """Put the state of a checkpoint back."""
         return load_state(checkpoint, self.updater)
 
-    def validate_once(self, model: EncoderDecoder) -> None:
+    def validate_once(self, model: SequenceModel) -> None:
         """Do what a validation does, to see how long it takes."""
-        if self.validator is not None:
+        if self.dev_batches:
             held_out_loss(model, self.dev_batches, self.compute)
+        if self.validator is not None:
             self.score(model)
 
-    def score(self, model: EncoderDecoder) -> dict[str, Score]:
+    def score(self, model: SequenceModel) -> dict[str, Score]:
         """Translate and score the development set."""
         assert self.validator is not None
+        assert isinstance(model, EncoderDecoder), "only what translates has a validator"
         return self.validator(model, self.translating)
 
     def train(self, run: Run, experiment: Experiment, progress: Progress) -> dict[str, Any]:
@@ -174,7 +176,7 @@ def tell_of_processes(size: int, batches: int, experiment: Experiment) -> None:
         )  # fmt: skip
 
 
-def make_model(experiment: Experiment, segmenters: Segmenters) -> EncoderDecoder:
+def make_model(experiment: Experiment, segmenters: Segmenters) -> SequenceModel:
     """Build a model for these segmenters.
 
     Raises:

@@ -2,14 +2,14 @@
 
 from nmt.attention.config import AttentionSections
 from nmt.model.config import ModelConfig, refuse_unfit_attention
-from nmt.model.contract import EncoderDecoder
+from nmt.model.contract import SequenceModel
 from nmt.model.recurrent import RecurrentModel
 from nmt.model.transformer import Transformer
 
 
 def build_model(
     config: ModelConfig, attention: AttentionSections, source_vocab: int, target_vocab: int
-) -> EncoderDecoder:
+) -> SequenceModel:
     """Make a model with fresh weights.
 
     Raises:

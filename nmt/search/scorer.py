@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nmt.model.compute import Compute
-from nmt.model.contract import DecodingState, EncoderDecoder
+from nmt.model.contract import DecodingState, SequenceModel
 
 State = TypeVar("State")
 
@@ -92,18 +92,17 @@ def top_in_order(scores: Tensor, width: int) -> tuple[Tensor, Tensor]:
 
 
 class ModelScorer:
-    """Score continuations by an encoder-decoder."""
+    """Score continuations by a model."""
 
-    def __init__(self, model: EncoderDecoder, compute: Compute) -> None:
+    def __init__(self, model: SequenceModel, compute: Compute) -> None:
         self.model = model
         self.compute = compute
         self.output = model.output_weight().detach().to(compute.dtype)
 
     def start(self, source: Source, beam: int, limit: int) -> DecodingState:
-        """Encode the sources."""
+        """Encode the sources, where the model has any."""
         with self.compute.autocast():
-            memory = self.model.encode(source.ids, source.lengths)
-            return self.model.start(memory, beam, limit)
+            return self.model.begin((source.ids, source.lengths), beam, limit)
 
     def step(
         self, state: DecodingState, ids: Tensor, parents: Tensor
