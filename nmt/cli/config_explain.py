@@ -12,6 +12,7 @@ from nmt.attention.config import ROLES
 from nmt.cli.command import NmtCommand, verbosity_options
 from nmt.cli.options import MARK, places
 from nmt.cli.train_options import train_options
+from nmt.model.config import ATTENDS
 from nmt.settings import Table, parse_assignment, spelt
 
 if TYPE_CHECKING:
@@ -92,10 +93,11 @@ def lines_of(path: str | None) -> dict[str, str]:
 def flags(ctx: click.Context) -> Iterator[tuple[str, str]]:
     """Give the settings that flags set, those for one role after those for all."""
     given = ctx.params
-    recurrent = given[f"model{MARK}arch"] == "rnn"
-    for role in places(given["everywhere"], recurrent) if given["everywhere"] else ():
+    arch = given[f"model{MARK}arch"]
+    only = ATTENDS.get(arch or "")
+    for role in places(given["everywhere"], arch) if given["everywhere"] else ():
         yield f"attention.{role}.variant", "flag --attention"
-    for role in ROLES if given["kernel"] else ():
+    for role in ([only] if only else ROLES) if given["kernel"] else ():
         yield f"attention.{role}.kernel", "flag --attention-kernel"
     for option in ctx.command.params:
         value = given.get(option.name or "")

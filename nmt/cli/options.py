@@ -12,6 +12,7 @@ from nmt import settings
 from nmt.attention.config import ROLES, AttentionConfig
 from nmt.attention.variants import VARIANTS
 from nmt.errors import ConfigError
+from nmt.model.config import ATTENDS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 KERNELS = AttentionConfig.__dataclass_fields__["kernel"].metadata["choices"]
@@ -116,9 +117,10 @@ def attention_options(function: Function) -> Function:
     )  # fmt: skip
     @functools.wraps(function)
     def wrapped(*args: Any, everywhere: str | None, kernel: str | None, **kwargs: Any) -> Any:
-        kwargs |= {f"attention{MARK}{role}{MARK}kernel": kernel for role in ROLES}
-        is_recurrent = kwargs.get(f"model{MARK}arch") == "rnn"
-        for role in places(everywhere, is_recurrent) if everywhere else ():
+        only = ATTENDS.get(kwargs.get(f"model{MARK}arch") or "")
+        roles = [only] if only else ROLES
+        kwargs |= {f"attention{MARK}{role}{MARK}kernel": kernel for role in roles}
+        for role in places(everywhere, kwargs.get(f"model{MARK}arch")) if everywhere else ():
             name = f"attention{MARK}{role}{MARK}variant"
             kwargs[name] = kwargs[name] or everywhere
         return function(*args, **kwargs)
@@ -126,11 +128,12 @@ def attention_options(function: Function) -> Function:
     return wrapped  # type: ignore[return-value]
 
 
-def places(variant: str, is_recurrent: bool) -> list[str]:
-    """List the roles in which a variant can stand; a recurrent model has one that attends."""
+def places(variant: str, arch: str | None) -> list[str]:
+    """List the roles in which a variant can stand; some architectures have one that attends."""
+    if arch in ATTENDS:
+        return [ATTENDS[arch]]
     known = VARIANTS.get(variant)
-    roles = [role for role in ROLES if known is None or role in known.roles]
-    return [role for role in roles if role == "cross"] or ["cross"] if is_recurrent else roles
+    return [role for role in ROLES if known is None or role in known.roles]
 
 
 tables_option = click.option(

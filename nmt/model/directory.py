@@ -38,6 +38,7 @@ from nmt.model.inventory import (
     refuse_other_settings,
     shapes_of,
 )
+from nmt.model.language import LanguageModel
 from nmt.model.sentences import Breaks
 from nmt.model.sharded import placed_as
 from nmt.settings import Table, build, load_table, save_table
@@ -81,6 +82,13 @@ class TranslationPackage(Package):
     """What the directory of a model that translates holds."""
 
     model: EncoderDecoder
+
+
+@dataclass(frozen=True)
+class LanguagePackage(Package):
+    """What the directory of a language model holds; its segmenters are one."""
+
+    model: LanguageModel
 
 
 def save_package(folder: Path, package: Package) -> None:
@@ -176,6 +184,20 @@ def load_package(path: str | Path) -> TranslationPackage:
             "language model writes with nmt generate)"
         )
     return TranslationPackage(package.model, package.segmenters, package.settings, package.metadata)
+
+
+def load_language_package(path: str | Path) -> LanguagePackage:
+    """Load a language model, as `load_any` does.
+
+    Raises:
+        CheckpointError: It is of another kind, or cannot be loaded.
+    """
+    package = load_any(path)
+    if not isinstance(package.model, LanguageModel):
+        raise CheckpointError(
+            f"{path} is a model that translates; name a language model (nmt train --arch lm)"
+        )
+    return LanguagePackage(package.model, package.segmenters, package.settings, package.metadata)
 
 
 def load_any(path: str | Path) -> Package:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nmt.model.compute import Compute
 from nmt.model.contract import SequenceModel
+from nmt.model.language import LanguageLayer
 from nmt.model.layers import DecoderLayer, EncoderLayer
 from nmt.model.sharded import whole
 from nmt.training.ranks import Ranks
@@ -148,7 +149,7 @@ class Sharded(Engine):
         return self._gathered()
 
 
-STACKED = (EncoderLayer, DecoderLayer)
+STACKED = (EncoderLayer, DecoderLayer, LanguageLayer)
 
 
 def make_engine(
