@@ -72,6 +72,8 @@ def validation_outlasts_training(case: Case) -> Pitfall | None:
     experiment, tokens = case.experiment, case.dev_tokens
     training, beam = experiment.training, experiment.search.beam
     learnt = training.validate_every * training.accumulate * experiment.data.batch_tokens
+    if not experiment.model.has_source:
+        return None  # nothing is searched for
     if tokens is None or tokens * (1 + beam) <= BACKWARD * learnt:
         return None
     return Pitfall(

@@ -39,7 +39,7 @@ nmt train --from run --train new-corpus --output tuned --learning-rate 1e-4
 def train(
     output: str | None, resume: str | None, parent: str | None, existing: str, table: Table
 ) -> None:
-    """Train a translation model.
+    """Train a translation model, or with --arch lm a language model.
 
     The run folder holds the best and the last model, checkpoints, settings and measurements.
     Ctrl-C saves and says how to go on.

@@ -102,13 +102,18 @@ class ModelConfig:
     dropout: float = setting(0.1, "Share of each sub-layer's output dropped in training.")
     ffn_dropout: float = setting(0.0, "Share of the values inside feed-forward blocks dropped.")
 
+    @property
+    def has_source(self) -> bool:
+        """Tell whether the model reads a source: a language model does not."""
+        return self.arch != "lm"
+
     def __post_init__(self) -> None:
         self._refuse_absurd_sizes()
         self._refuse_settings_of_others()
-        if self.arch == "lm":
+        if not self.has_source:
             self._refuse_a_source()
         for name in ("encoder_layers", "decoder_layers", "model_size", "ffn_size", "num_heads"):
-            if getattr(self, name) < 1 and (self.arch, name) != ("lm", "encoder_layers"):
+            if getattr(self, name) < 1 and (self.has_source or name != "encoder_layers"):
                 raise ConfigError(f"model.{name} must be at least 1, not {getattr(self, name)}")
         self._check_sharing()
         for name in ("dropout", "ffn_dropout"):

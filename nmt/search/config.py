@@ -61,6 +61,9 @@ class SearchConfig:
     )
     limit_ratio: float = setting(2.0, "Most target pieces for each source piece.")
     limit_extra: int = setting(10, "Target pieces allowed beyond that.")
+    max_pieces: int = setting(
+        100, "Most pieces that a language model writes behind its prompt, end included."
+    )
     batch_tokens: int = setting(4096, "Source tokens translated at once, padding included.")
     source_tag: tuple[str, ...] = setting(
         (),
@@ -77,7 +80,7 @@ class SearchConfig:
                 "search.limit_ratio must be at least 0 and search.limit_extra at least 1, "
                 f"not {self.limit_ratio} and {self.limit_extra}"
             )
-        for name, least in (("batch_tokens", 1), ("no_repeat_ngram", 0)):
+        for name, least in (("batch_tokens", 1), ("no_repeat_ngram", 0), ("max_pieces", 1)):
             if getattr(self, name) < least:
                 raise ConfigError(
                     f"search.{name} must be at least {least}, not {getattr(self, name)}"
