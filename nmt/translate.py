@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +17,10 @@ from nmt.model.directory import Segmenters
 from nmt.search.config import SearchConfig
 from nmt.search.coverage import CoverageScorer
 from nmt.search.find import Wanted, find
+from nmt.search.fusion import FusedScorer, Fusion
 from nmt.search.hypothesis import Ends, Hypothesis
-from nmt.search.scorer import ModelScorer, Source
+from nmt.search.scorer import ModelScorer, Scorer, Source
+from nmt.text.segmenter import Segmenter
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +75,14 @@ class Translator:
         segmenters: Segmenters,
         search: SearchConfig,
         compute: Compute,
+        fusion: Fusion | None = None,
     ) -> None:
         self._scorer = ModelScorer(model, compute)
-        self._max_length = model.max_length
+        self._max_length = self._most_pieces = model.max_length
+        self._fusion = fusion if fusion and fusion.weight else None
+        if self._fusion:
+            self._language = ModelScorer(self._fusion.model, compute)
+            self._most_pieces = min(self._most_pieces, self._fusion.model.max_length)
         self._segmenters = segmenters
         self._search = search
         self._device = compute.device
@@ -131,20 +139,10 @@ class Translator:
                     "can read (model.max_length)",
                     number, len(ids), room,
                 )  # fmt: skip
-            self._refuse_prefix(number, prefix)
+            refuse_unwritable(number, prefix, "prefix", self._segmenters.target, self._most_pieces)
             tagged = self._tags + ids[:room] if ids else []
             sentences.append(Sentence(number, tagged, prefix))
         return sentences
-
-    def _refuse_prefix(self, number: int, prefix: Sequence[int]) -> None:
-        """Refuse to begin with what the model cannot write."""
-        if len(prefix) >= self._max_length:
-            raise DataError(
-                f"line {number}: the prefix has {len(prefix)} pieces, but the model can write "
-                f"at most {self._max_length - 1} (model.max_length)"
-            )
-        if self._segmenters.target.unknown_id in prefix:
-            raise DataError(f"line {number}: the prefix holds characters that the model lacks")
 
     def _search_all(self, sentences: Sequence[Sentence]) -> list[list[Hypothesis]]:
         """Search for every sentence, in batches of like length; an empty one gets none."""
@@ -176,15 +174,17 @@ class Translator:
             lines=[each.number for each in sentences],
             seed=self._seed,
         )
+        scorer: Scorer[Any] = self._scorer
         if self._search.coverage_beta:
             scorer = CoverageScorer(self._scorer, self._search.coverage_beta)
-            return find(scorer, source, self._ends, wanted, self._search)
-        return find(self._scorer, source, self._ends, wanted, self._search)
+        if self._fusion:
+            scorer = FusedScorer(scorer, self._language, self._fusion.weight)
+        return find(scorer, source, self._ends, wanted, self._search)
 
     def _limit(self, source_length: int, prefix_length: int) -> int:
         """Give the most ids of a translation, its end included; a prefix has room to go on."""
         room = max(self._search.limit(source_length), prefix_length + self._search.limit_extra)
-        return min(room, self._max_length)
+        return min(room, self._most_pieces)
 
     def _candidates(self, hypotheses: Sequence[Hypothesis]) -> tuple[Candidate, ...]:
         """Turn hypotheses into text."""
@@ -192,6 +192,23 @@ class Translator:
             return (Candidate("", 0.0, 0.0),)
         join = self._segmenters.target.decode
         return tuple(Candidate(one_line(join(h.ids)), h.score, h.log_prob) for h in hypotheses)
+
+
+def refuse_unwritable(
+    number: int, ids: Sequence[int], what: str, segmenter: Segmenter, most: int
+) -> None:
+    """Refuse to begin a line with what a model of at most so many ids cannot write.
+
+    Raises:
+        DataError: Naming the line.
+    """
+    if len(ids) >= most:
+        raise DataError(
+            f"line {number}: the {what} has {len(ids)} pieces, but the model can write at most "
+            f"{most - 1} (model.max_length)"
+        )
+    if segmenter.unknown_id in ids:
+        raise DataError(f"line {number}: the {what} holds characters that the model lacks")
 
 
 def one_line(text: str) -> str:

@@ -10,8 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "nmt"
 ALWAYS = {"errors", "settings", "files", "tables"}
 BELOW_CLI = {
-    "text", "corpus", "scoring", "model", "attention", "search", "translate", "validation",
-    "training", "experiment", "advice", "launch", "show", "pictures",
+    "text", "corpus", "scoring", "model", "attention", "search", "translate", "generate",
+    "validation", "training", "experiment", "advice", "launch", "show", "pictures",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": {"attention", "text"},
     "search": {"model"},
     "translate": {"text", "corpus", "model", "search", "scoring"},
+    "generate": {"text", "corpus", "model", "search", "translate"},
     "validation": {"translate", "scoring", "text", "model", "search"},
     "training": {"corpus", "model"},
     "pictures": set(),

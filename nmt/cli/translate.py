@@ -8,16 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 from tqdm import tqdm
 
 from nmt.cli.command import NmtCommand, verbosity_options
 from nmt.cli.options import config_options, setting_options
-from nmt.errors import DataError
+from nmt.errors import ConfigError, DataError
 from nmt.model.compute import ComputeConfig
 from nmt.search.config import SearchConfig, inherited
 from nmt.settings import Table, load_table
 
 if TYPE_CHECKING:
+    import torch
+
+    from nmt.model.directory import TranslationPackage
+    from nmt.search.fusion import Fusion
     from nmt.translate import Translation, Translator
 
 log = logging.getLogger(__name__)
@@ -49,6 +54,16 @@ log = logging.getLogger(__name__)
     help="Text that translations must begin with, a line for each line of TEXT; an empty one asks "
     "for nothing.",
 )
+@click.option(
+    "--lm", "language", type=click.Path(), help="Language model of the target, which has a say."
+)
+@click.option(
+    "--lm-weight",
+    type=float,
+    default=0.2,
+    show_default=True,
+    help="Factor of the log-probability that it gives each piece.",
+)
 @setting_options(
     SearchConfig, "method", "beam", "length_alpha", "length_penalty", "coverage_beta", "stop",
     "nbest", "groups", "diversity", "temperature", "top_k", "top_p", "epsilon", "no_repeat_ngram",
@@ -57,8 +72,17 @@ log = logging.getLogger(__name__)
 @setting_options(ComputeConfig, "seed", "threads", "device", "precision")
 @config_options
 @verbosity_options
+@click.pass_context
 def translate(
-    model: str, text: str, output: str, style: str, prefix: str | None, table: Table
+    ctx: click.Context,
+    model: str,
+    text: str,
+    output: str,
+    style: str,
+    prefix: str | None,
+    language: str | None,
+    lm_weight: float,
+    table: Table,
 ) -> None:
     """Translate TEXT (default: standard input) with MODEL, a model directory or a run.
 
@@ -70,7 +94,9 @@ def translate(
 
     if text == prefix == STANDARD:
         raise DataError("only one of text and --prefix can be read from standard input")
-    translator, nbest = load(model, table)
+    if language is None and ctx.get_parameter_source("lm_weight") != ParameterSource.DEFAULT:
+        raise ConfigError("--lm-weight needs a language model: --lm MODEL")
+    translator, nbest = load(model, table, (language, lm_weight) if language else None)
     found = translations(translator, text, prefix)
     with open_output(output) as stream:
         for number, translation in enumerate(found, start=1):
@@ -80,8 +106,13 @@ def translate(
                 stream.flush()
 
 
-def load(model: str, table: Table) -> tuple["Translator", int]:
+def load(
+    model: str, table: Table, language: tuple[str, float] | None = None
+) -> tuple["Translator", int]:
     """Load a model with its own search settings, overridden by what was asked for.
+
+    Args:
+        language: A language model that has a say, and its weight.
 
     Returns:
         What translates, and how many translations of a line are wanted.
@@ -95,7 +126,32 @@ def load(model: str, table: Table) -> tuple["Translator", int]:
     package = load_package(model)
     compute = prepare(asked.compute, training=False)
     network = package.model.to(compute.device)
-    return Translator(network, package.segmenters, asked.search, compute), asked.search.nbest
+    fusion = fusion_with(package, model, language, compute.device) if language else None
+    translator = Translator(network, package.segmenters, asked.search, compute, fusion)
+    return translator, asked.search.nbest
+
+
+def fusion_with(
+    package: "TranslationPackage", model: str, language: tuple[str, float], device: "torch.device"
+) -> "Fusion":
+    """Load a language model that writes the pieces of a model that translates.
+
+    Raises:
+        ConfigError: It was trained with another segmenter, or the weight is below 0.
+        CheckpointError: It is no language model.
+    """
+    from nmt.model.directory import load_language_package, resolve
+    from nmt.search.fusion import Fusion
+
+    path, weight = language
+    helper = load_language_package(path)
+    own, other = package.segmenters.target.sha256, helper.segmenters.target.sha256
+    if own != other:
+        raise ConfigError(
+            f"--lm {path} was trained with another segmenter ({other[:12]}) than the target of "
+            f"{model} ({own[:12]}); train one on text encoded with {resolve(model)}/target.model"
+        )
+    return Fusion(helper.model.to(device), weight)
 
 
 def with_own(own: Table, table: Table) -> Table:
