@@ -46,6 +46,7 @@ def train(
     """
     from nmt.experiment import read_experiment
     from nmt.launch import start as launch
+    from nmt.launch.parent import with_kind_of
 
     if resume:
         if table or parent or output:
@@ -55,9 +56,8 @@ def train(
     refuse_two_lengths(table)
     if not output:
         raise click.UsageError("--output names the run folder to make (or --resume one)")
-    start = launch.Start(
-        read_experiment(table), Path(output), Path(parent) if parent else None, existing
-    )
+    experiment = read_experiment(with_kind_of(table, parent))
+    start = launch.Start(experiment, Path(output), Path(parent) if parent else None, existing)
     report(launch.train(start), output)
 
 

@@ -122,8 +122,8 @@ def load(
     from nmt.model.directory import load_package, resolve
     from nmt.translate import Translator
 
-    asked = read_experiment(with_own(load_table(resolve(model) / "config.toml"), table))
     package = load_package(model)
+    asked = read_experiment(with_own(load_table(resolve(model) / "config.toml"), table))
     compute = prepare(asked.compute, training=False)
     network = package.model.to(compute.device)
     fusion = fusion_with(package, model, language, compute.device) if language else None

@@ -12,9 +12,21 @@ from nmt.experiment import Experiment, read_experiment
 from nmt.launch.development import hashes_of
 from nmt.model.config import ModelConfig
 from nmt.model.directory import read_metadata, resolve
-from nmt.settings import load_table, to_table
+from nmt.settings import Table, load_table, to_table
 
 FREE = ("dropout", "ffn_dropout", "preset")  # settings of a model that are no part of its shape
+
+
+def with_kind_of(table: Table, parent: str | Path | None) -> Table:
+    """Let settings that name no kind of model be of the kind of a parent without a source.
+
+    Defaults depend on it; all else of a parent's shape comes by `with_parent`.
+    """
+    model = table.get("model", {})
+    if parent is None or not isinstance(model, dict) or {"arch", "preset"} & model.keys():
+        return table
+    given = read_experiment(load_table(resolve(parent) / "config.toml")).model
+    return table if given.has_source else {**table, "model": {**model, "arch": given.arch}}
 
 
 def with_parent(experiment: Experiment, parent: Path | None) -> Experiment:
