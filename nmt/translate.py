@@ -17,7 +17,7 @@ from nmt.model.directory import Segmenters
 from nmt.search.config import SearchConfig
 from nmt.search.coverage import CoverageScorer
 from nmt.search.find import Wanted, find
-from nmt.search.fusion import FusedScorer, Fusion
+from nmt.search.fusion import LanguagePrior
 from nmt.search.hypothesis import Ends, Hypothesis
 from nmt.search.scorer import ModelScorer, Scorer, Source
 from nmt.text.segmenter import Segmenter
@@ -75,14 +75,14 @@ class Translator:
         segmenters: Segmenters,
         search: SearchConfig,
         compute: Compute,
-        fusion: Fusion | None = None,
+        prior: LanguagePrior | None = None,
     ) -> None:
-        self._scorer = ModelScorer(model, compute)
-        self._max_length = self._most_pieces = model.max_length
-        self._fusion = fusion if fusion and fusion.weight else None
-        if self._fusion:
-            self._language = ModelScorer(self._fusion.model, compute)
-            self._most_pieces = min(self._most_pieces, self._fusion.model.max_length)
+        scorer = ModelScorer(model, compute)
+        beta = search.coverage_beta
+        covering: Scorer[Any] = CoverageScorer(scorer, beta) if beta else scorer
+        self._scorer = prior.over(covering, compute) if prior else covering
+        self._max_length = model.max_length
+        self._most_pieces = prior.most(model.max_length) if prior else model.max_length
         self._segmenters = segmenters
         self._search = search
         self._device = compute.device
@@ -174,12 +174,7 @@ class Translator:
             lines=[each.number for each in sentences],
             seed=self._seed,
         )
-        scorer: Scorer[Any] = self._scorer
-        if self._search.coverage_beta:
-            scorer = CoverageScorer(self._scorer, self._search.coverage_beta)
-        if self._fusion:
-            scorer = FusedScorer(scorer, self._language, self._fusion.weight)
-        return find(scorer, source, self._ends, wanted, self._search)
+        return find(self._scorer, source, self._ends, wanted, self._search)
 
     def _limit(self, source_length: int, prefix_length: int) -> int:
         """Give the most ids of a translation, its end included; a prefix has room to go on."""

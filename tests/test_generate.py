@@ -16,7 +16,7 @@ from nmt.model.directory import (
     load_package,
 )
 from nmt.search.config import SearchConfig
-from nmt.search.fusion import Fusion
+from nmt.search.fusion import LanguagePrior
 from nmt.translate import Translator
 
 COMPUTE = Compute(torch.device("cpu"), torch.float32)
@@ -130,10 +130,10 @@ def test_what_a_model_cannot_begin_with_is_refused(
 
 
 def translator(
-    package: TranslationPackage, fusion: Fusion | None = None, **search: Any
+    package: TranslationPackage, prior: LanguagePrior | None = None, **search: Any
 ) -> Translator:
     search = {"limit_ratio": 1.0, "limit_extra": 3, **search}
-    return Translator(package.model, package.segmenters, SearchConfig(**search), COMPUTE, fusion)
+    return Translator(package.model, package.segmenters, SearchConfig(**search), COMPUTE, prior)
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_fused_greedy_search_is_the_obvious_loop(
     translating: TranslationPackage, package: LanguagePackage, sources: list[str]
 ) -> None:
     weight, segmenter = 0.7, translating.segmenters.target
-    found = translator(translating, Fusion(package.model, weight), beam=1).translate(sources)
+    found = translator(translating, LanguagePrior(package.model, weight), beam=1).translate(sources)
     for line, translation in zip(sources, found, strict=True):
         if not line:
             continue
@@ -179,16 +179,16 @@ def test_a_language_model_without_weight_changes_nothing(
 ) -> None:
     without = list(translator(translating, **search).translate(sources))
     for weight, same in ((0.0, True), (1.0, False)):
-        fused = translator(translating, Fusion(package.model, weight), **search)
+        fused = translator(translating, LanguagePrior(package.model, weight), **search)
         assert (list(fused.translate(sources)) == without) == same
 
 
 def test_fusion_works_with_coverage_prefixes_and_rules(
     translating: TranslationPackage, package: LanguagePackage, sources: list[str], toy: Path
 ) -> None:
-    fusion = Fusion(package.model, 0.3)
+    prior = LanguagePrior(package.model, 0.3)
     search = {"beam": 3, "coverage_beta": 0.2, "no_repeat_ngram": 2}
-    together = translator(translating, fusion, **search)
+    together = translator(translating, prior, **search)
     prefixes = [line.split(" ")[0] for line in (toy / "test.tgt").read_text().split("\n")[:-1]]
     found = together.translate_together(sources, 1, prefixes)
     assert all(each.text.startswith(prefix) for each, prefix in zip(found, prefixes, strict=True))
@@ -203,12 +203,12 @@ def test_fusion_works_with_coverage_prefixes_and_rules(
 def test_no_translation_is_longer_than_the_language_model_reads(
     translating: TranslationPackage, package: LanguagePackage, sources: list[str]
 ) -> None:
-    fusion = Fusion(package.model, 0.3)
+    prior = LanguagePrior(package.model, 0.3)
     before, package.model.max_length = package.model.max_length, 3
     try:
-        found = list(translator(translating, fusion, beam=2).translate(sources))
+        found = list(translator(translating, prior, beam=2).translate(sources))
         with pytest.raises(DataError, match=r"the prefix has .* but the model can write at most 2"):
-            translator(translating, fusion).translate_together(["ab"], 1, ["mnopmnop"])
+            translator(translating, prior).translate_together(["ab"], 1, ["mnopmnop"])
     finally:
         package.model.max_length = before
     segmenter = package.segmenters.target

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from nmt.model.directory import TranslationPackage
-    from nmt.search.fusion import Fusion
+    from nmt.search.fusion import LanguagePrior
     from nmt.translate import Translation, Translator
 
 log = logging.getLogger(__name__)
@@ -126,14 +126,14 @@ def load(
     asked = read_experiment(with_own(load_table(resolve(model) / "config.toml"), table))
     compute = prepare(asked.compute, training=False)
     network = package.model.to(compute.device)
-    fusion = fusion_with(package, model, language, compute.device) if language else None
-    translator = Translator(network, package.segmenters, asked.search, compute, fusion)
+    prior = prior_for(package, model, language, compute.device) if language else None
+    translator = Translator(network, package.segmenters, asked.search, compute, prior)
     return translator, asked.search.nbest
 
 
-def fusion_with(
+def prior_for(
     package: "TranslationPackage", model: str, language: tuple[str, float], device: "torch.device"
-) -> "Fusion":
+) -> "LanguagePrior":
     """Load a language model that writes the pieces of a model that translates.
 
     Raises:
@@ -141,7 +141,7 @@ def fusion_with(
         CheckpointError: It is no language model.
     """
     from nmt.model.directory import load_language_package, resolve
-    from nmt.search.fusion import Fusion
+    from nmt.search.fusion import LanguagePrior
 
     path, weight = language
     helper = load_language_package(path)
@@ -151,7 +151,7 @@ def fusion_with(
             f"--lm {path} was trained with another segmenter ({other[:12]}) than the target of "
             f"{model} ({own[:12]}); train one on text encoded with {resolve(model)}/target.model"
         )
-    return Fusion(helper.model.to(device), weight)
+    return LanguagePrior(helper.model.to(device), weight)
 
 
 def with_own(own: Table, table: Table) -> Table:

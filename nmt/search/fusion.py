@@ -6,20 +6,21 @@ B sentences, V vocabulary.
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
 from nmt.errors import ConfigError
+from nmt.model.compute import Compute
 from nmt.model.language import LanguageModel
-from nmt.search.scorer import Candidates, Scorer, Source, State, top_in_order
+from nmt.search.scorer import Candidates, ModelScorer, Scorer, Source, State, top_in_order
 
 Other = TypeVar("Other")
 
 
 @dataclass(frozen=True)
-class Fusion:
-    """A language model, and how much it has to say: 0 is nothing."""
+class LanguagePrior:
+    """A language model, and how much it has to say in a search: 0 is nothing."""
 
     model: LanguageModel
     weight: float
@@ -27,6 +28,16 @@ class Fusion:
     def __post_init__(self) -> None:
         if not 0 <= self.weight < math.inf:
             raise ConfigError(f"--lm-weight must be at least 0, not {self.weight}")
+
+    def over(self, scorer: Scorer[Any], compute: Compute) -> Scorer[Any]:
+        """Give a scorer in which it has its say."""
+        if not self.weight:
+            return scorer
+        return FusedScorer(scorer, ModelScorer(self.model, compute), self.weight)
+
+    def most(self, max_length: int) -> int:
+        """Give the most ids of a target, of which another model writes at most so many."""
+        return min(max_length, self.model.max_length) if self.weight else max_length
 
 
 @dataclass(frozen=True)

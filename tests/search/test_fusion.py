@@ -11,7 +11,7 @@ from nmt.errors import ConfigError
 from nmt.model.language import LanguageModel
 from nmt.search.config import SearchConfig
 from nmt.search.find import Wanted, find
-from nmt.search.fusion import FusedScorer, Fusion
+from nmt.search.fusion import FusedScorer, LanguagePrior
 from nmt.search.hypothesis import Ends, Hypothesis
 from nmt.search.scorer import Scorer, Source
 from tests.search.conftest import TableScorer
@@ -98,4 +98,4 @@ def test_equally_good_ids_stand_in_their_order(
 @pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf")])
 def test_a_weight_that_makes_no_sense_is_refused(weight: float) -> None:
     with pytest.raises(ConfigError, match=f"^--lm-weight must be at least 0, not {weight}$"):
-        Fusion(cast(LanguageModel, None), weight)
+        LanguagePrior(cast(LanguageModel, None), weight)
