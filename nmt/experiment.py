@@ -65,7 +65,7 @@ def read_experiment(table: Mapping[str, Any]) -> Experiment:
     arch = resolved.get("model", {}).get("arch", "")
     experiment = build(Experiment, {**with_usual(table, arch), **resolved})
     refuse_unfit_attention(experiment.model, experiment.attention)
-    refuse_a_source(experiment)
+    refuse_unheeded(experiment)
     return experiment
 
 
@@ -80,7 +80,7 @@ def with_usual(table: Mapping[str, Any], arch: str) -> Table:
     return merged
 
 
-def refuse_a_source(experiment: Experiment) -> None:
+def refuse_unheeded(experiment: Experiment) -> None:
     """Refuse settings that a model without a source cannot heed, or that only such a one can.
 
     Raises:

@@ -157,6 +157,8 @@ def test_it_is_planned_checked_explained_averaged_and_fine_tuned(nmt: Command, l
     assert (checked.status, checked.out) == (0, ""), checked.out
     smooth = nmt("config", "check", "--config", "lm.toml", "--set", "training.label_smoothing=0.1")
     assert "which raises it; set training.label_smoothing = 0\n" in smooth.out
+    blind = nmt("config", "check", "--config", "lm.toml", "--set", "data.dev_target=")
+    assert "are averaged; name a development set: --dev-target FILE\n" in blind.out
     told = nmt("config", "explain", "--config", "lm.toml", "training.best_metric", "model.tie")
     assert 'training.best_metric = "perplexity"  (arch lm; default "bleu")' in told.out
     assert 'model.tie = "target"  (preset lm-small; default "all")' in told.out
