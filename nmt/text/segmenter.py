@@ -15,6 +15,7 @@ from nmt.files import atomic_write, read_bounded
 ALL_CORES = -1
 ABSENT = -1  # how SentencePiece says that a model lacks a special piece
 LOG_ERRORS_ONLY = 2
+SPACE = "\u2581"  # how SentencePiece spells one
 MAX_BYTES = 2**28  # of a model; one of a million pieces has some 20 million
 
 sentencepiece.set_min_log_level(LOG_ERRORS_ONLY)
@@ -121,6 +122,22 @@ class Segmenter:
     def texts(self) -> list[str]:
         """List all pieces by id."""
         return [self._processor.id_to_piece(id_) for id_ in range(self.vocab_size)]
+
+    @functools.cached_property
+    def surfaces(self) -> list[str | int | None]:
+        """List what each piece adds to a text: characters, a byte, or None where it adds nothing.
+
+        `decode` gives these one after another; it leaves out spaces at the start, and has a
+        replacement character for bytes that make none.
+        """
+        return [self._surface(id_, piece) for id_, piece in enumerate(self.texts)]
+
+    def _surface(self, id_: int, piece: str) -> str | int | None:
+        if self._processor.is_control(id_):
+            return None
+        if self._processor.is_byte(id_):
+            return int(piece[1:-1], 16)  # <0xE2>
+        return self.decode([id_]) if id_ == self.unknown_id else piece.replace(SPACE, " ")
 
     def score(self, id_: int) -> float:
         """Give the rank of a piece, as the model has it: higher is better."""
