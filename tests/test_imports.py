@@ -10,8 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "nmt"
 ALWAYS = {"errors", "settings", "files", "tables"}
 BELOW_CLI = {
-    "text", "corpus", "scoring", "model", "attention", "search", "translate", "validation",
-    "training", "experiment", "advice", "launch", "show", "pictures",
+    "text", "corpus", "scoring", "model", "attention", "search", "ensemble", "translate",
+    "validation", "training", "experiment", "advice", "launch", "show", "pictures",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -24,7 +24,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scoring": {"text"},
     "model": {"attention", "text"},
     "search": {"model"},
-    "translate": {"text", "corpus", "model", "search", "scoring"},
+    "ensemble": {"text", "corpus", "model", "search"},
+    "translate": {"text", "corpus", "model", "search", "scoring", "ensemble"},
     "validation": {"translate", "scoring", "text", "model", "search"},
     "training": {"corpus", "model"},
     "pictures": set(),

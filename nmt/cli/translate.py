@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +12,14 @@ from tqdm import tqdm
 
 from nmt.cli.command import NmtCommand, verbosity_options
 from nmt.cli.options import config_options, setting_options
-from nmt.errors import DataError
+from nmt.errors import ConfigError
 from nmt.model.compute import ComputeConfig
-from nmt.search.config import SearchConfig, inherited
+from nmt.search.config import SPACES, SearchConfig, inherited
 from nmt.settings import Table, load_table
 
 if TYPE_CHECKING:
+    from nmt.cli.beside import Parallel
+    from nmt.ensemble import Fusion, Member
     from nmt.translate import Translation, Translator
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
     nmt translate run test.en --output test.hyp.de
     echo "Click OK to save the changes." | nmt translate run
     nmt translate run test.en --method sample --top-p 0.9 --nbest 5 --seed 7 --format tsv
+    nmt translate run test.en --with run2 --with run3 --must-not "click here"
     """,
 )
 @click.argument("model", type=click.Path())
@@ -49,16 +52,70 @@ log = logging.getLogger(__name__)
     help="Text that translations must begin with, a line for each line of TEXT; an empty one asks "
     "for nothing.",
 )
+@click.option(
+    "--constraints",
+    type=click.Path(),
+    help="What translations must hold, +phrase, and must not, -phrase, separated by tabs: a line "
+    "for each line of TEXT.",
+)
+@click.option(
+    "--with",
+    "others",
+    type=click.Path(),
+    multiple=True,
+    metavar="MODEL",
+    help="Another model that translates together with the first; may be given repeatedly.",
+)
+@click.option(
+    "--weights",
+    metavar="NUMBER,...",
+    help="How much each model counts, scaled to sum to 1.  [default: all alike]",
+)
+@click.option(
+    "--ensemble-space",
+    type=click.Choice(SPACES),
+    help="Average probabilities of models, or their logarithms.  [default: prob]",
+)
 @setting_options(
-    SearchConfig, "method", "beam", "length_alpha", "length_penalty", "coverage_beta", "stop",
-    "nbest", "groups", "diversity", "temperature", "top_k", "top_p", "epsilon", "no_repeat_ngram",
-    "limit_ratio", "limit_extra", "batch_tokens", "source_tag",
-)  # fmt: skip
+    SearchConfig,
+    "method",
+    "beam",
+    "length_alpha",
+    "length_penalty",
+    "coverage_beta",
+    "stop",
+    "nbest",
+    "groups",
+    "diversity",
+    "temperature",
+    "top_k",
+    "top_p",
+    "epsilon",
+    "mbr",
+    "mbr_samples",
+    "must",
+    "must_not",
+    "whole_words",
+    "no_repeat_ngram",
+    "limit_ratio",
+    "limit_extra",
+    "batch_tokens",
+    "source_tag",
+)
 @setting_options(ComputeConfig, "seed", "threads", "device", "precision")
 @config_options
 @verbosity_options
 def translate(
-    model: str, text: str, output: str, style: str, prefix: str | None, table: Table
+    model: str,
+    text: str,
+    output: str,
+    style: str,
+    prefix: str | None,
+    constraints: str | None,
+    others: tuple[str, ...],
+    weights: str | None,
+    ensemble_space: str | None,
+    table: Table,
 ) -> None:
     """Translate TEXT (default: standard input) with MODEL, a model directory or a run.
 
@@ -66,12 +123,12 @@ def translate(
     lines for each. Search settings and precision are those of the model's training, unless given;
     another --method than the model's own starts from that method's defaults.
     """
-    from nmt.text.lines import STANDARD, encode_line, open_output
+    from nmt.cli.beside import Parallel, refuse_shared_input
+    from nmt.text.lines import encode_line, open_output
 
-    if text == prefix == STANDARD:
-        raise DataError("only one of text and --prefix can be read from standard input")
-    translator, nbest = load(model, table)
-    found = translations(translator, text, prefix)
+    refuse_shared_input({"text": text, "--prefix": prefix, "--constraints": constraints})
+    translator, nbest = load((model, *others), table, fusion(others, weights, ensemble_space))
+    found = translations(translator, text, Parallel(text, prefix, constraints))
     with open_output(output) as stream:
         for number, translation in enumerate(found, start=1):
             for line in shown(translation, style, number, nbest):
@@ -80,22 +137,60 @@ def translate(
                 stream.flush()
 
 
-def load(model: str, table: Table) -> tuple["Translator", int]:
-    """Load a model with its own search settings, overridden by what was asked for.
+def fusion(others: tuple[str, ...], weights: str | None, space: str | None) -> "Fusion":
+    """Read how models become one."""
+    from nmt.ensemble import Fusion
+
+    for flag, value in (("--weights", weights), ("--ensemble-space", space)):
+        if value is not None and not others:
+            raise ConfigError(f"{flag} needs another model; give it with --with")
+    try:
+        numbers = tuple(float(each) for each in weights.split(",")) if weights else ()
+    except ValueError:
+        raise ConfigError(
+            f"--weights must be numbers separated by commas, not {weights!r}"
+        ) from None
+    return Fusion(numbers, space or SPACES[0])
+
+
+def load(models: Sequence[str], table: Table, fusion: "Fusion") -> tuple["Translator", int]:
+    """Load models; the first one's search settings count, overridden by what was asked for.
 
     Returns:
         What translates, and how many translations of a line are wanted.
     """
+    from nmt.ensemble import Ensemble
+    from nmt.translate import Translator
+
+    first, *others = models
+    member, search = load_member(first, table)
+    members = [member, *(load_member(each, tags_alone(table))[0] for each in others)]
+    return Translator.of(Ensemble(members, fusion), search), search.nbest
+
+
+def load_member(model: str, table: Table) -> tuple["Member", SearchConfig]:
+    """Load a model with its own precision, tags and search settings, where not told otherwise."""
+    from nmt.ensemble import Member
     from nmt.experiment import read_experiment
     from nmt.model.compute import prepare
     from nmt.model.directory import load_package, resolve
-    from nmt.translate import Translator
 
     asked = read_experiment(with_own(load_table(resolve(model) / "config.toml"), table))
     package = load_package(model)
     compute = prepare(asked.compute, training=False)
     network = package.model.to(compute.device)
-    return Translator(network, package.segmenters, asked.search, compute), asked.search.nbest
+    tags = asked.search.source_tag
+    return Member(model, network, package.segmenters, compute, tags), asked.search
+
+
+def tags_alone(table: Table) -> Table:
+    """Leave out how to search, which the first of several models decides."""
+    return {
+        name: {key: each for key, each in values.items() if key == "source_tag"}
+        if name == "search"
+        else values
+        for name, values in table.items()
+    }
 
 
 def with_own(own: Table, table: Table) -> Table:
@@ -111,48 +206,18 @@ def with_own(own: Table, table: Table) -> Table:
 
 
 def translations(
-    translator: "Translator", text: str, prefix: str | None
+    translator: "Translator", text: str, parallel: "Parallel"
 ) -> Iterator["Translation"]:
     """Translate lines, with progress."""
-    done, prefixes = 0, Prefixes(prefix, text)
+    done = 0
     quiet = None if log.isEnabledFor(logging.INFO) else True  # None: only at a terminal
     with tqdm(desc="translate", unit=" lines", disable=quiet) as bar:
         for lines in groups(text):
-            begun = prefixes.take(done, len(lines))
-            yield from translator.translate_together(lines, done + 1, begun)
+            asked = parallel.take(done, len(lines))
+            yield from translator.translate_together(lines, done + 1, *asked)
             done += len(lines)
             bar.update(len(lines))
-    prefixes.refuse_more(done)
-
-
-class Prefixes:
-    """What translations must begin with, read beside the text."""
-
-    def __init__(self, path: str | None, text: str) -> None:
-        from nmt.text.lines import read_lines, shown_path
-
-        self._lines = read_lines(path) if path else None
-        self._names = (shown_path(path), shown_path(text)) if path else ("", "")
-
-    def take(self, done: int, count: int) -> list[str]:
-        """Read those of the next lines; none where there are none at all."""
-        if self._lines is None:
-            return []
-        taken = list(islice(self._lines, count))
-        if len(taken) < count:
-            raise DataError(
-                f"{self._names[0]} has {done + len(taken):,} lines, but {self._names[1]} has more; "
-                "--prefix needs as many, empty ones where nothing is asked for"
-            )
-        return taken
-
-    def refuse_more(self, done: int) -> None:
-        """Raise DataError where prefixes are left over."""
-        if self._lines is not None and next(self._lines, None) is not None:
-            raise DataError(
-                f"{self._names[1]} has {done:,} lines, but {self._names[0]} has more; "
-                "--prefix needs as many, empty ones where nothing is asked for"
-            )
+    parallel.refuse_more(done)
 
 
 def groups(text: str) -> Iterator[list[str]]:

@@ -27,8 +27,8 @@ def expected_utilities(texts: Sequence[str], weights: Sequence[float], metric: s
     Returns:
         In percent, of sacreBLEU's scores of sentences with its default settings.
 
-    Source: Eikema and Aziz (2020), https://arxiv.org/abs/2005.10283, section 6, for weights that
-    are equal; Kumar and Byrne (2004), https://aclanthology.org/N04-1022, for probabilities.
+    Source: Eikema and Aziz (2020), https://arxiv.org/abs/2005.10283, for samples, whose weights are
+    equal; Kumar and Byrne (2004), https://aclanthology.org/N04-1022, for lists of the n best.
     """
     distinct = list(dict.fromkeys(texts))
     place = {text: number for number, text in enumerate(distinct)}

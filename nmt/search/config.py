@@ -9,8 +9,10 @@ from nmt.errors import ConfigError
 from nmt.settings import setting
 
 OF_BEAM = ("stop", "groups", "coverage_beta")
-OF_SAMPLING = ("temperature", "top_k", "top_p", "epsilon")
-OF_METHOD = ("method", "beam", "nbest", "diversity", *OF_BEAM, *OF_SAMPLING)
+OF_SAMPLING = ("temperature", "top_k", "top_p", "epsilon", "mbr_samples")
+OF_METHOD = ("method", "beam", "nbest", "mbr", "diversity", *OF_BEAM, *OF_SAMPLING)
+NO_RISK = "none"
+SPACES = ("prob", "log")  # in which an ensemble takes averages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,24 @@ class SearchConfig:
     epsilon: float = setting(
         0.0, "Sampling draws only pieces at least this probable, or the most probable one."
     )
+    mbr: str = setting(
+        NO_RISK,
+        "Of all that is found, give what agrees best with the rest by this metric (minimum Bayes "
+        "risk); its expected value is the score.",
+        choices=(NO_RISK, "chrf", "bleu"),
+    )
+    mbr_samples: int = setting(
+        32, "Samples among which mbr chooses; with a beam it chooses among all of that."
+    )
+    must: tuple[str, ...] = setting(
+        (), "Phrase that every translation must hold; may be given repeatedly."
+    )
+    must_not: tuple[str, ...] = setting(
+        (), "Phrase that no translation may hold; may be given repeatedly."
+    )
+    whole_words: bool = setting(
+        True, "Phrases appear as whole words only, not as parts of longer ones."
+    )
     no_repeat_ngram: int = setting(
         0, "No so many pieces in a row stand twice in a translation; 0: they may."
     )
@@ -98,6 +118,10 @@ class SearchConfig:
             raise ConfigError(
                 f"search.diversity = {self.diversity} needs search.groups of at least 2, not 1"
             )
+        if self.mbr_samples != defaults["mbr_samples"] and self.mbr == NO_RISK:
+            raise ConfigError(
+                f"search.mbr_samples = {self.mbr_samples} needs search.mbr, such as 'chrf'"
+            )
 
     def _check_beam(self) -> None:
         if not 1 <= self.nbest <= self.beam:
@@ -109,6 +133,11 @@ class SearchConfig:
                 f"search.groups must be at least 1 and divide search.beam = {self.beam}, "
                 f"not {self.groups}"
             )
+        if self.mbr != NO_RISK and self.beam < 2:
+            raise ConfigError(
+                f"search.mbr = {self.mbr!r} chooses among the beam: search.beam must be at least "
+                f"2, not {self.beam}"
+            )
         for name in ("diversity", "coverage_beta"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"search.{name} must be at least 0, not {getattr(self, name)}")
@@ -119,7 +148,12 @@ class SearchConfig:
                 f"search.method = 'sample' keeps no beam: search.beam must be 1, not {self.beam}; "
                 "search.nbest says how many are drawn"
             )
-        for name, least in (("nbest", 1), ("top_k", 0)):
+        if self.mbr != NO_RISK and not 1 <= self.nbest <= self.mbr_samples:
+            raise ConfigError(
+                f"search.nbest must lie between 1 and search.mbr_samples = {self.mbr_samples}, "
+                f"not {self.nbest}"
+            )
+        for name, least in (("nbest", 1), ("top_k", 0), ("mbr_samples", 2)):
             if getattr(self, name) < least:
                 raise ConfigError(
                     f"search.{name} must be at least {least}, not {getattr(self, name)}"
@@ -130,6 +164,13 @@ class SearchConfig:
             raise ConfigError(f"search.top_p must be above 0 and at most 1, not {self.top_p}")
         if not 0 <= self.epsilon < 1:
             raise ConfigError(f"search.epsilon must be at least 0 and below 1, not {self.epsilon}")
+
+    @property
+    def num_found(self) -> int:
+        """Give how many translations of a sentence are searched for, to choose among."""
+        if self.mbr == NO_RISK:
+            return self.nbest
+        return self.beam if self.method == "beam" else self.mbr_samples
 
     def limit(self, source_length: int) -> int:
         """Give the most ids, end of sentence included, for a source of so many ids."""

@@ -12,9 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nmt.search.config import SPACES
 from nmt.search.scorer import Candidates, Scorer, Source, top_in_order
-
-SPACES = ("prob", "log")  # in which averages are taken
 
 
 @dataclass(frozen=True)
@@ -100,6 +99,7 @@ class EnsembleScorer:
         self.places = [place for place, weight in enumerate(weights) if weight]
         self.scorers = [scorers[place] for place in self.places]
         self.weights = [weights[place] / math.fsum(weights) for place in self.places]
+        assert space in SPACES
         self.space = space
 
     def start(self, source: Source, beam: int, limit: int) -> EnsembleState:

@@ -61,7 +61,7 @@ def holds(text: str, phrase: str, *, whole_words: bool) -> bool:
 
 
 def phrases_of(
-    must: Sequence[str], must_not: Sequence[str], where: str, *, whole_words: bool
+    must: Sequence[str], must_not: Sequence[str], where: str, *, whole_words: bool = True
 ) -> Phrases:
     """Strip phrases, drop repeated ones, and refuse what no text can do.
 
@@ -89,14 +89,11 @@ def phrases_of(
     return Phrases(wanted, unwanted, whole_words)
 
 
-def parse_phrases(line: str, where: str) -> tuple[list[str], list[str]]:
-    r"""Read `+phrase` and `-phrase`, separated by tabs.
-
-    Returns:
-        What must appear, and what must not.
+def parse_phrases(line: str, where: str) -> Phrases:
+    r"""Read `+phrase`, which must appear, and `-phrase`, which must not, separated by tabs.
 
     Raises:
-        DataError: Something begins with neither.
+        DataError: Something begins with neither, or no text can do it.
     """
     fields = [field for field in line.split("\t") if field.strip()]
     for field in fields:
@@ -106,12 +103,12 @@ def parse_phrases(line: str, where: str) -> tuple[list[str], list[str]]:
                 "tabs separate phrases"
             )
     must, must_not = ([each[1:] for each in fields if each[0] == sign] for sign in SIGNS)
-    return must, must_not
+    return phrases_of(must, must_not, where)
 
 
-def merged(first: Phrases, must: Sequence[str], must_not: Sequence[str], where: str) -> Phrases:
-    """Add what one line asks for to what all lines are asked for."""
-    if not (must or must_not):
-        return first
-    both = (*first.must, *must), (*first.must_not, *must_not)
-    return phrases_of(*both, where, whole_words=first.whole_words)
+def merged(general: Phrases, own: Phrases, where: str) -> Phrases:
+    """Add what one line asks for to what is asked of all."""
+    if not own:
+        return general
+    must, must_not = (*general.must, *own.must), (*general.must_not, *own.must_not)
+    return phrases_of(must, must_not, where, whole_words=general.whole_words)

@@ -12,9 +12,9 @@ from nmt.attention.config import AttentionConfig, AttentionSections
 from nmt.model.build import build_model
 from nmt.model.compute import Compute
 from nmt.model.config import ModelConfig
-from nmt.search.config import SearchConfig
+from nmt.search.config import SPACES, SearchConfig
 from nmt.search.coverage import CoverageScorer
-from nmt.search.ensemble import SPACES, EnsembleScorer, Readings
+from nmt.search.ensemble import EnsembleScorer, Readings
 from nmt.search.find import Wanted, find
 from nmt.search.hypothesis import Ends, Hypothesis
 from nmt.search.rules import RuledScorer

@@ -168,11 +168,18 @@ def test_what_a_text_breaks_is_listed() -> None:
 
 
 def test_a_line_of_phrases_is_read_field_by_field() -> None:
-    assert parse_phrases("+New York\t-new\t\t+x", "f, line 1") == (["New York", "x"], ["new"])
-    assert parse_phrases("", "f, line 1") == ([], [])
+    phrases = parse_phrases("+New York\t-new\t\t+x \t+x", "f, line 1")
+    assert phrases == Phrases(("New York", "x"), ("new",))
+    assert parse_phrases("", "f, line 1") == Phrases()
+
+
+def test_what_a_line_asks_for_comes_to_what_all_are_asked_for() -> None:
     general = Phrases(("a",), ("b",), whole_words=False)
-    assert merged(general, ["c ", "a"], [], "f") == Phrases(("a", "c"), ("b",), whole_words=False)
-    assert merged(general, [], [], "f") is general
+    both = merged(general, Phrases(("c", "a")), "f")
+    assert both == Phrases(("a", "c"), ("b",), whole_words=False)
+    assert merged(general, Phrases(), "f") is general
+    with pytest.raises(DataError, match=r"^line 2: 'b' must appear and must not; leave one out$"):
+        merged(general, Phrases(("b",)), "line 2")
 
 
 @pytest.mark.parametrize(
