@@ -269,7 +269,10 @@ def needed(sentence: Sentence, demand: Demand) -> int:
     state = demand.start
     for id_ in sentence.prefix:
         if (state := demand.follow(state, id_)) < 0:
-            raise DataError(f"line {sentence.number}: the prefix holds what must not appear")
+            raise DataError(
+                f"line {sentence.number}: no translation can be found: the prefix holds what must "
+                "not appear"
+            )
     if (least := demand.left(state)) >= NEVER:
         raise DataError(
             f"line {sentence.number}: no translation can be found: what must appear needs "

@@ -16,6 +16,7 @@ from nmt.search.rules import Past, RuledCandidates
 from nmt.search.scorer import Candidates, top_in_order
 
 Ids = NDArray[np.int16]  # numbers of them
+WORST = -1e30  # no sum of log-probabilities comes near it
 
 
 class Demand(Protocol):
@@ -150,13 +151,15 @@ def in_turn(scores: Tensor, banks: Tensor, width: int) -> tuple[Tensor, Tensor]:
     Returns:
         Whether there is something to choose, and its index, both (B, width or fewer).
     """
-    levels = banks[scores.isfinite()].unique().tolist() or [1]
-    most = min(width, scores.size(1))
+    finite, size = scores.isfinite(), scores.size(1)
+    levels, most = banks[finite].unique().tolist() or [1], min(width, size)
     never, places = most * len(levels), torch.arange(most, device=scores.device)
+    # Below all scores and no two the same, so that ties need not be broken among them.
+    others = WORST * (1 + torch.arange(size, device=scores.device) / size).to(scores.dtype)
     turns, chosen = [], []
     for number, level in enumerate(levels):
-        best, index = top_in_order(scores.masked_fill(banks != level, -torch.inf), most)
-        turns.append((places * len(levels) + number).where(best.isfinite(), never))
+        best, index = top_in_order(scores.where(finite & (banks == level), others), most)
+        turns.append((places * len(levels) + number).where(best > WORST, never))
         chosen.append(index)
     turn, order = torch.cat(turns, dim=1).sort(dim=1, stable=True)
     index = torch.cat(chosen, dim=1).gather(1, order)
