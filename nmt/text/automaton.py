@@ -62,7 +62,7 @@ class Automaton:
 def automaton_of(phrases: Phrases) -> Automaton:
     """Build the automaton by following every symbol from every state that can be reached."""
     watcher = Watcher(phrases)
-    start = watcher.opened(OTHER)
+    start = watcher.start
     numbers: dict[Spots, int] = {start: 0}
     queue, following, events = [start], [], []
     for spots in queue:  # grows while it is read
@@ -91,14 +91,15 @@ class Watcher:
         self.symbols = {each: number for number, each in enumerate(own, OWN)}
         self.alphabet = range(OWN + len(own))
         self._own = own
+        self._opened = [self._find_opened(symbol) for symbol in self.alphabet]
+        self._always = {(n, 0, 0) for n, each in enumerate(self.patterns) if not each.opens}
 
     def step(self, spots: Spots, symbol: int) -> tuple[Spots, int]:
         """Give the next spots, and what has happened."""
         if symbol == BREAK:  # whatever is written next, the bytes before make no character
             return frozenset(spot for spot in spots if not spot[2]), 0
-        always = {(n, 0, 0) for n, each in enumerate(self.patterns) if not each.opens}
         event, reached = 0, set[Spot]()
-        for spot in spots | always:
+        for spot in spots | self._always:
             number, matched, _ = spot
             pattern = self.patterns[number]
             if matched == len(pattern.spelt):  # waits for what no word goes on with
@@ -109,9 +110,14 @@ class Watcher:
                 event |= self._event(number)
             elif ahead:
                 reached.add(ahead)
-        return self.opened(symbol) | reached, event
+        return self._opened[symbol] | reached, event
 
-    def opened(self, symbol: int) -> Spots:
+    @property
+    def start(self) -> Spots:
+        """Give the spots where nothing is written, as behind what ends words."""
+        return self._opened[OTHER]
+
+    def _find_opened(self, symbol: int) -> Spots:
         """List the phrases that can begin behind a symbol because no word goes on."""
         return frozenset(
             (number, 0, 0)

@@ -29,22 +29,21 @@ class Vocabulary:
 
     def __init__(self, surfaces: Sequence[str | int | None], end: int) -> None:
         self.end = end
-        parts = [list(each) if isinstance(each, str) else [each] for each in surfaces]
+        parts: list[list[str | int | None]] = [
+            [*each] if isinstance(each, str) and each else [None if each == "" else each]
+            for each in surfaces
+        ]
         self._alphabet = sorted({part for each in parts for part in each}, key=repr)
         number = {part: place for place, part in enumerate(self._alphabet)}
-        lengths = np.array([len(each) for each in parts])
-        self.order = np.argsort(-lengths, kind="stable")  # the longest first
-        ordered = [[number[part] for part in parts[id_]] for id_ in self.order]
-        # How many pieces have a part at each place, and which.
-        self._columns = [
-            np.array([row[place] for row in ordered if len(row) > place], np.int32)
-            for place in range(int(lengths.max()))
-        ]
+        self.lengths = np.array([len(each) for each in parts])
+        self._parts = np.zeros((len(parts), int(self.lengths.max())), np.int32)
+        for row, each in zip(self._parts, parts, strict=True):
+            row[: len(each)] = [number[part] for part in each]
 
-    def spell(self, symbols: dict[str | int, int]) -> list[Table]:
-        """Give the symbols at each place of pieces in `order`, as far as they reach."""
+    def spell(self, symbols: dict[str | int, int]) -> Table:
+        """Give the symbols of every piece, (V, longest); behind its end stands anything."""
         of_part = np.array([symbols_of(part, symbols)[0] for part in self._alphabet], np.int32)
-        return [of_part[column] for column in self._columns]
+        return of_part[self._parts]
 
 
 class Demand:
@@ -139,32 +138,46 @@ def kinds_of(automaton: Automaton, vocabulary: Vocabulary) -> tuple[Table, Table
         Of each kind of piece the next state and what happens, both (Q, C); of each piece its
         kind, (V,).
     """
-    columns = vocabulary.spell(automaton.symbols)
-    num_states, size = len(automaton.following), len(vocabulary.order)
-    step, numbers = max(1, AT_ONCE // num_states), dict[bytes, int]()
-    kinds = np.empty(size, np.int32)
-    for first in range(0, size, step):
-        ids = vocabulary.order[first : first + step]
-        both = run(automaton, [column[first : first + step] for column in columns], len(ids))
-        rows = [row.tobytes() for row in np.concatenate(both).T.copy()]
-        kinds[ids] = [numbers.setdefault(row, len(numbers)) for row in rows]
-    table = np.frombuffer(b"".join(numbers), np.int32).reshape(-1, 2, num_states)
+    spelt, kinds = vocabulary.spell(automaton.symbols), np.empty(len(vocabulary.lengths), np.int32)
+    numbers: dict[bytes, int] = {}
+    for symbol in np.unique(spelt[:, 0]):
+        # What else a piece does depends on its first symbol's target alone, and those are few.
+        targets, place = np.unique(automaton.following[:, symbol], return_inverse=True)
+        ids = np.flatnonzero(spelt[:, 0] == symbol)
+        ids = ids[np.argsort(-vocabulary.lengths[ids], kind="stable")]
+        step = max(1, AT_ONCE // len(targets))
+        for some in (ids[first : first + step] for first in range(0, len(ids), step)):
+            both = run(automaton, targets, spelt[some], vocabulary.lengths[some])
+            alike: dict[bytes, int] = {}
+            for number, column in enumerate(np.concatenate(both).T.copy()):
+                if (key := column.tobytes()) not in alike:
+                    reached, events = column.reshape(2, -1)[:, place]
+                    whole = np.append(reached, events | automaton.events[:, symbol]).tobytes()
+                    alike[key] = numbers.setdefault(whole, len(numbers))
+                kinds[some[number]] = alike[key]
+    table = np.frombuffer(b"".join(numbers), np.int32).reshape(len(numbers), 2, -1)
     return table[:, 0].T.copy(), table[:, 1].T.copy(), kinds
 
 
-def run(automaton: Automaton, columns: Sequence[Table], size: int) -> tuple[Table, Table]:
-    """Follow some pieces from every state: where each leads, what happens, both (Q, size).
+def run(
+    automaton: Automaton, starts: Table, spelt: Table, lengths: NDArray[np.int64]
+) -> tuple[Table, Table]:
+    """Follow pieces from behind their first symbol, the longest piece first.
 
     Args:
-        columns: The symbols at each place of the pieces, which shorter ones, all behind the
-            longer, do not have.
+        starts: States.
+        spelt: (P, longest) the symbols of pieces.
+
+    Returns:
+        Where each leads and what happens, both (starts, P).
     """
-    states = np.repeat(np.arange(len(automaton.following), dtype=np.int32)[:, None], size, 1)
+    states = np.repeat(starts[:, None], len(spelt), 1)
     events = np.zeros_like(states)
-    for column in columns:
-        live = states[:, : len(column)]
-        events[:, : len(column)] |= automaton.events[live, column]
-        states[:, : len(column)] = automaton.following[live, column]
+    for place in range(1, int(lengths[0])):
+        longer = int((lengths > place).sum())
+        column, live = spelt[:longer, place], states[:, :longer]
+        events[:, :longer] |= automaton.events[live, column]
+        states[:, :longer] = automaton.following[live, column]
     return states, events
 
 
