@@ -145,7 +145,7 @@ def fusion(others: tuple[str, ...], weights: str | None, space: str | None) -> "
         if value is not None and not others:
             raise ConfigError(f"{flag} needs another model; give it with --with")
     try:
-        numbers = tuple(float(each) for each in weights.split(",")) if weights else ()
+        numbers = tuple(float(each) for each in weights.split(",")) if weights is not None else ()
     except ValueError:
         raise ConfigError(
             f"--weights must be numbers separated by commas, not {weights!r}"

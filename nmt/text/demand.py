@@ -148,15 +148,27 @@ def kinds_of(automaton: Automaton, vocabulary: Vocabulary) -> tuple[Table, Table
         step = max(1, AT_ONCE // len(targets))
         for some in (ids[first : first + step] for first in range(0, len(ids), step)):
             both = run(automaton, targets, spelt[some], vocabulary.lengths[some])
-            alike: dict[bytes, int] = {}
-            for number, column in enumerate(np.concatenate(both).T.copy()):
-                if (key := column.tobytes()) not in alike:
-                    reached, events = column.reshape(2, -1)[:, place]
-                    whole = np.append(reached, events | automaton.events[:, symbol]).tobytes()
-                    alike[key] = numbers.setdefault(whole, len(numbers))
-                kinds[some[number]] = alike[key]
+            columns = widened(np.concatenate(both), place, automaton.events[:, symbol])
+            kinds[some] = [numbers.setdefault(each, len(numbers)) for each in columns]
     table = np.frombuffer(b"".join(numbers), np.int32).reshape(len(numbers), 2, -1)
     return table[:, 0].T.copy(), table[:, 1].T.copy(), kinds
+
+
+def widened(narrow: Table, place: NDArray[np.int64], before: Table) -> list[bytes]:
+    """Give for each piece where it leads and what happens, from every state.
+
+    Args:
+        narrow: (2 T, P) where it leads, then what happens, behind each target of a first symbol.
+        place: (Q,) the target of each state.
+        before: (Q,) what the first symbol does.
+    """
+    known: dict[bytes, bytes] = {}
+    keys = [column.tobytes() for column in narrow.T.copy()]
+    for key in keys:
+        if key not in known:
+            reached, events = np.frombuffer(key, np.int32).reshape(2, -1)[:, place]
+            known[key] = np.append(reached, events | before).tobytes()
+    return [known[key] for key in keys]
 
 
 def run(

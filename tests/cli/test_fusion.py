@@ -115,6 +115,8 @@ def test_every_search_works_with_several_models(
          "weights of models must be at least 0, and not all 0, not nan,1"),
         (("--with", "rnn", "--weights", "a"),
          "--weights must be numbers separated by commas, not 'a'"),
+        (("--with", "rnn", "--weights", ""),
+         "--weights must be numbers separated by commas, not ''"),
         (("--weights", "1"), "--weights needs another model; give it with --with"),
         (("--ensemble-space", "log"), "--ensemble-space needs another model; give it with --with"),
         (("--with", "none"), "none does not exist; a MODEL is a model directory or a run"),
