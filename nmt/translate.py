@@ -20,7 +20,7 @@ from nmt.search.config import NO_RISK, SearchConfig
 from nmt.search.find import Wanted, find
 from nmt.search.hypothesis import Ends, Hypothesis
 from nmt.text.demand import NEVER, Demand, Vocabulary, demand_of
-from nmt.text.phrases import Phrases, merged, phrases_of
+from nmt.text.phrases import Phrases, merged
 
 log = logging.getLogger(__name__)
 
@@ -103,10 +103,7 @@ class Translator:
         self._rooms = [each.room for each in ensemble.members]
         self._ends = Ends(self._target.start_id, self._target.eos_id)
         self._demand = lru_cache(DEMANDS)(self._make_demand)
-        self._phrases = phrases_of(
-            search.must, search.must_not, "search.must and must_not",
-            whole_words=search.whole_words,
-        )  # fmt: skip
+        self._phrases = search.phrases
 
     def translate(self, lines: Iterable[str]) -> Iterator[Translation]:
         """Translate lines, one for one and in order, many at once."""

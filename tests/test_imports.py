@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "corpus": {"text"},
     "scoring": {"text"},
     "model": {"attention", "text"},
-    "search": {"model"},
+    "search": {"model", "text"},
     "ensemble": {"text", "corpus", "model", "search"},
     "translate": {"text", "corpus", "model", "search", "scoring", "ensemble"},
     "validation": {"translate", "scoring", "text", "model", "search"},

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from nmt.errors import ConfigError
 from nmt.settings import setting
+from nmt.text.phrases import Phrases, phrases_of
 
 OF_BEAM = ("stop", "groups", "coverage_beta")
 OF_SAMPLING = ("temperature", "top_k", "top_p", "epsilon", "mbr_samples")
@@ -89,6 +90,7 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         self._refuse_idle()
+        assert self.phrases is not None  # or it is refused
         if self.beam < 1:
             raise ConfigError(f"search.beam must be at least 1, not {self.beam}")
         self._check_beam() if self.method == "beam" else self._check_sampling()
@@ -164,6 +166,16 @@ class SearchConfig:
             raise ConfigError(f"search.top_p must be above 0 and at most 1, not {self.top_p}")
         if not 0 <= self.epsilon < 1:
             raise ConfigError(f"search.epsilon must be at least 0 and below 1, not {self.epsilon}")
+
+    @property
+    def phrases(self) -> Phrases:
+        """Give what every translation must and must not hold.
+
+        Raises:
+            DataError: No text can do it.
+        """
+        asked = self.must, self.must_not, "search.must and must_not"
+        return phrases_of(*asked, whole_words=self.whole_words)
 
     @property
     def num_found(self) -> int:
