@@ -10,8 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "nmt"
 ALWAYS = {"errors", "settings", "files", "tables"}
 BELOW_CLI = {
-    "text", "corpus", "scoring", "model", "attention", "search", "sources", "translate", "generate",
-    "suspect",
+    "text", "corpus", "scoring", "model", "attention", "search", "ensemble", "sources",
+    "translate", "generate", "suspect",
     "validation", "training", "experiment", "advice", "launch", "show", "pictures",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
@@ -24,9 +24,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "corpus": {"text"},
     "scoring": {"text"},
     "model": {"attention", "text"},
-    "search": {"model"},
-    "sources": {"text", "model", "search"},
-    "translate": {"text", "corpus", "model", "search", "scoring", "sources"},
+    "search": {"model", "text"},
+    "ensemble": {"text", "corpus", "model", "search"},
+    "sources": {"text", "model", "search", "ensemble"},
+    "translate": {"text", "corpus", "model", "search", "scoring", "ensemble", "sources"},
     "generate": {"text", "corpus", "model", "search", "sources", "translate"},
     "suspect": {"text", "search", "translate"},
     "validation": {"translate", "scoring", "text", "model", "search"},

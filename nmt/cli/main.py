@@ -1,8 +1,10 @@
 """The `nmt` command."""
 
+import _thread
 import importlib.metadata
 import platform
 import sys
+import threading
 
 import click
 
@@ -71,8 +73,17 @@ def group() -> None:
     """Machine translation at the command line, from raw text to a score."""
 
 
+def interrupt_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Repeat an interrupt that came where Python cannot raise, such as in a destructor."""
+    if isinstance(lost.exc_value, KeyboardInterrupt):
+        threading.Timer(0.05, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(lost)
+
+
 def main() -> None:
     """Run the command line; turn a user's error into one line and its exit status."""
+    sys.unraisablehook = interrupt_again
     try:
         status = group.main(prog_name="nmt", standalone_mode=False)
     except (click.ClickException, click.Abort, Exception) as error:
