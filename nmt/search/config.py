@@ -38,8 +38,8 @@ class SearchConfig:
     stop: str = setting(
         "beam",
         "A sentence is done: beam, when as many hypotheses have ended as the beam is wide; bound, "
-        "when no other can become one of the n best.",
-        choices=("beam", "bound"),
+        "when no other can become one of the n best; ctranslate2, by that library's rules.",
+        choices=("beam", "bound", "ctranslate2"),
     )
     nbest: int = setting(1, "Translations given for each line, best first; samples as drawn.")
     groups: int = setting(1, "Parts of the beam that avoid each other's words (diverse beam).")
@@ -112,6 +112,20 @@ class SearchConfig:
         for name in ("diversity", "coverage_beta"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"search.{name} must be at least 0, not {getattr(self, name)}")
+        if self.cuts:
+            self._refuse_unlike_ctranslate2()
+
+    def _refuse_unlike_ctranslate2(self) -> None:
+        """Refuse what that library has not, or does in another way."""
+        plain = {"groups": 1, "coverage_beta": 0.0, "length_penalty": "power"}
+        if self.length_alpha == 0:
+            plain["nbest"] = 1  # it then stops at whichever ends as the best of all
+        for name, usual in plain.items():
+            if (value := getattr(self, name)) != usual:
+                raise ConfigError(
+                    f"search.stop = 'ctranslate2' excludes search.{name} = {value!r}, which "
+                    f"CTranslate2 does not do in the same way; it needs {usual!r}"
+                )
 
     def _check_sampling(self) -> None:
         if self.beam != 1:
@@ -131,6 +145,11 @@ class SearchConfig:
         if not 0 <= self.epsilon < 1:
             raise ConfigError(f"search.epsilon must be at least 0 and below 1, not {self.epsilon}")
 
+    @property
+    def cuts(self) -> bool:
+        """Tell whether hypotheses are cut off at the limit, and lengths leave out the end."""
+        return self.stop == "ctranslate2"
+
     def limit(self, source_length: int) -> int:
         """Give the most ids, end of sentence included, for a source of so many ids."""
         return int(self.limit_ratio * source_length) + self.limit_extra
@@ -138,11 +157,13 @@ class SearchConfig:
     def score(self, log_prob: float, length: int) -> float:
         """Turn a log-probability into the score of a hypothesis of so many ids, end included.
 
+        Where `cuts`, the end is not: what ends at once has the length 0, and no chance.
+
         Source: Wu et al. (2016), https://arxiv.org/abs/1609.08144, equation 14, for `gnmt`.
         """
         base = float(length) if self.length_penalty == "power" else (5 + length) / 6
         penalty: float = base**self.length_alpha
-        return log_prob / penalty
+        return log_prob / penalty if penalty else -math.inf
 
 
 def inherited(own: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
