@@ -51,8 +51,8 @@ def beam_search(
     of the last of them, which gives what never stopping before the limit gives.
 
     With `stop = "ctranslate2"` everything is as in that library: hypotheses at the limit are cut
-    off, not ended; an end counts in the log-probability but not in the length; hypotheses that end
-    in the same step are all kept; without a length penalty a sentence is done as with "bound".
+    off, not ended; those that end in the same step are all kept; without a length penalty a
+    sentence is done as with "bound".
 
     Groups are searches of their own, each `beam / groups` wide, that take their steps in turn. A
     group prefers ids that earlier ones do not go on with in the same step; that decides what it
@@ -136,7 +136,7 @@ def ended(
     for index, rank in places:
         total, parent = float(best.totals[index, rank]), int(best.parents[index, rank])
         last = int(best.ids[index, rank])
-        score = config.score(total, length - 1 if config.cuts and last == end else length)
+        score = config.score(total, length)
         if bonus is not None:
             score += float(bonus[index, parent])
         ids = (*live.history[index, parent, 1:].tolist(), *([] if last == end else [last]))

@@ -147,7 +147,7 @@ class SearchConfig:
 
     @property
     def cuts(self) -> bool:
-        """Tell whether hypotheses are cut off at the limit, and lengths leave out the end."""
+        """Tell whether hypotheses at the limit are cut off, not ended."""
         return self.stop == "ctranslate2"
 
     def limit(self, source_length: int) -> int:
@@ -157,13 +157,11 @@ class SearchConfig:
     def score(self, log_prob: float, length: int) -> float:
         """Turn a log-probability into the score of a hypothesis of so many ids, end included.
 
-        Where `cuts`, the end is not: what ends at once has the length 0, and no chance.
-
         Source: Wu et al. (2016), https://arxiv.org/abs/1609.08144, equation 14, for `gnmt`.
         """
         base = float(length) if self.length_penalty == "power" else (5 + length) / 6
         penalty: float = base**self.length_alpha
-        return log_prob / penalty if penalty else -math.inf
+        return log_prob / penalty
 
 
 def inherited(own: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,9 @@
 """The rules of CTranslate2, `stop = "ctranslate2"`, against its search written out plainly."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-import torch
 
 from nmt.errors import ConfigError
 from nmt.search.beam import beam_search
@@ -34,8 +32,8 @@ def theirs(scorer: Any, sentence: int, limit: int, config: SearchConfig) -> list
             if id_ == END or last:
                 first_ended |= rank == 0
                 ids = live[row][1][1:] + (() if id_ == END else (id_,))
-                penalty = len(ids) ** config.length_alpha
-                done.append(Hypothesis(ids, -cost, -cost / penalty if penalty else -math.inf))
+                penalty = (step + 1) ** config.length_alpha
+                done.append(Hypothesis(ids, -cost, -cost / penalty))
         if config.length_alpha == 0:
             over = first_ended and len(done) >= config.nbest
         else:
@@ -84,20 +82,6 @@ def test_a_hypothesis_is_cut_off_at_the_limit_not_ended(
         (found,) = beam_search(scorer, sentences(0), ENDS, [4], config)
         assert len(found[0].ids) == length
         assert (found[0].log_prob < -50.0) == (stop == "beam")
-
-
-def test_what_ends_at_once_has_no_chance(make_scorer: MakeScorer, sentences: MakeSource) -> None:
-    scorer = make_scorer(2)
-    scorer.table[:, :, END] = torch.log(torch.tensor(0.9))
-    (found,) = beam_search(
-        scorer, sentences(0), ENDS, [5], SearchConfig(beam=2, nbest=2, stop="ctranslate2")
-    )
-    assert found[0].ids
-    assert (found[-1].ids, found[-1].score) == ((), -math.inf)
-    (found,) = beam_search(
-        scorer, sentences(0), ENDS, [5], SearchConfig(beam=2, length_alpha=0.0, stop="ctranslate2")
-    )
-    assert found[0].ids == ()
 
 
 @pytest.mark.parametrize(
