@@ -20,6 +20,7 @@ COMMANDS = {  # in the order of the chain, which is the order of the help text
     "replay": ("See again why an update was skipped.", "nmt.cli.replay:replay"),
     "average": ("Average the weights of several models.", "nmt.cli.average:average"),
     "translate": ("Translate lines with a trained model.", "nmt.cli.translate:translate"),
+    "export": ("Write a model in the format of another program.", "nmt.cli.export:export"),
     "score": ("Score translations against references.", "nmt.cli.score:score"),
     "show": ("Show what a model, run, or encoded corpus holds.", "nmt.cli.show:show"),
     "diff": ("Say what differs between two runs, next to their scores.", "nmt.cli.diff:diff"),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nmt.export.limits import CTRANSLATE2
+from nmt.search.config import SearchConfig
 
 HOW = {
     True: """\
@@ -14,10 +15,11 @@ Translate with it by the command that made it, which cuts lines into pieces and 
 or in Python (packages ctranslate2 and sentencepiece):
 
     import ctranslate2, sentencepiece
-    source, target = (sentencepiece.SentencePieceProcessor(f"{side}.model")
+    source, target = (sentencepiece.SentencePieceProcessor(f"{{side}}.model")
                       for side in ("source", "target"))
     translator = ctranslate2.Translator(".")
-    (found,) = translator.translate_batch([source.encode("A line.", out_type=str)], beam_size=5)
+    pieces = source.encode("A line.", out_type=str)
+    (found,) = translator.translate_batch([pieces], beam_size={beam}, length_penalty={alpha})
     print(target.decode(found.hypotheses[0]))
 """,
     False: """\
@@ -32,9 +34,17 @@ Translate with it in Python (packages transformers, torch, sentencepiece):
 }
 
 
-def export_card(record: Mapping[str, Any]) -> str:
-    """Write the card in Markdown."""
-    made = record["model"]
+def export_card(record: Mapping[str, Any], search: Mapping[str, Any]) -> str:
+    """Write the card in Markdown.
+
+    Args:
+        search: The settings of the model's own search.
+    """
+    made, usual = record["model"], SearchConfig()
+    asked = {
+        "beam": search.get("beam", usual.beam),
+        "alpha": search.get("length_alpha", usual.length_alpha),
+    }
     return "\n".join(
         [
             "# Translation model",
@@ -44,7 +54,7 @@ def export_card(record: Mapping[str, Any]) -> str:
             "from a model whose weights have the hash",
             f"`{made.get('weights')}`.",
             "",
-            HOW[record["to"] == CTRANSLATE2],
+            HOW[record["to"] == CTRANSLATE2].format(**asked),
             "Segmenters are `source.model` and `target.model`, settings `config.toml`; "
             "`export.json` holds",
             "the hash of every file.",

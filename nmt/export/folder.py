@@ -5,7 +5,7 @@ Beside that program's own files stand `source.model`, `target.model` and `config
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from nmt.export.card import export_card
 from nmt.export.extras import require
 from nmt.export.limits import CTRANSLATE2, NAMES, Shape, refuse_unheld
 from nmt.files import read_json, sha256, write_sealed
-from nmt.model.directory import Package, Segmenters
-from nmt.model.inventory import SETTINGS
+from nmt.model.directory import Package, Segmenters, load_package, resolve
+from nmt.model.inventory import SETTINGS, WEIGHTS
 from nmt.settings import Table, load_table, save_table
 from nmt.text.segmenter import Segmenter
 
@@ -53,6 +53,7 @@ def write_export(package: Package, folder: Path, target: str, quantization: str)
         raise ConfigError(
             f"--quantization {quantization} is for --to {CTRANSLATE2}; {NAMES[target]} has float32"
         )
+    refuse_two_ends(package.segmenters, target)
     version = require(target).__version__
     writer(target, quantization)(package, folder)
     package.segmenters.source.save(folder / "source.model")
@@ -66,9 +67,27 @@ def write_export(package: Package, folder: Path, target: str, quantization: str)
         "quantization": quantization,
         "model": {name: package.metadata.get(name) for name in ("weights", "update", "dev")},
     }
-    (folder / "README.md").write_text(export_card(record), encoding="utf-8")
+    (folder / "README.md").write_text(
+        export_card(record, package.settings.get("search", {})), encoding="utf-8"
+    )
     files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
     write_sealed(folder / RECORD, {**record, "files": files})
+
+
+def refuse_two_ends(segmenters: Segmenters, target: str) -> None:
+    """Refuse segmenters that end a sentence by pieces of different names."""
+    source, other = (each.texts[each.eos_id] for each in (segmenters.source, segmenters.target))
+    if source != other:
+        raise ConfigError(
+            f"{NAMES[target]} cannot hold segmenters that end a sentence by {source!r} on one side "
+            f"and {other!r} on the other; it has one such piece"
+        )
+
+
+def load_for_export(model: str | Path) -> Package:
+    """Load a model, and make sure that its metadata hold the hash of its weights."""
+    package, weights = load_package(model), sha256(resolve(model) / WEIGHTS)
+    return replace(package, metadata={**package.metadata, "weights": weights})
 
 
 def writer(target: str, quantization: str) -> Write:
@@ -87,8 +106,11 @@ def is_export(folder: str | Path) -> bool:
     return (Path(folder) / RECORD).is_file()
 
 
-def read_export(folder: str | Path, target: str) -> Export:
+def read_export(folder: str | Path, target: str = "") -> Export:
     """Open an exported folder, all of whose files must be as they were written.
+
+    Args:
+        target: The format that it must have; empty: any.
 
     Raises:
         CheckpointError: It is none, one of another format, or damaged.
@@ -102,9 +124,10 @@ def read_export(folder: str | Path, target: str) -> Export:
         raise CheckpointError(
             f"{path / RECORD} is not of format {FORMAT}, which this version reads"
         )
-    if record.get("to") != target:
+    if record.get("to") not in ((target,) if target else NAMES):
         raise CheckpointError(
-            f"{path} is an export to {record.get('to')}, not to {target}; export the model again"
+            f"{path} is an export to {record.get('to')}, not to {target or 'a format known here'}; "
+            "export the model again"
         )
     refuse_changed(path, record.get("files"))
     source = Segmenter.load(path / "source.model")

@@ -105,7 +105,7 @@ def plain_heads(mechanism: MultiHeadAttention, lender: MultiHeadAttention) -> Pl
 
 def projections(mechanism: MultiHeadAttention) -> dict[str, Projection]:
     """Name the projections of a mechanism: query, key and value, as far as it has its own."""
-    found = {}
+    found: dict[str, Projection] = {}
     for name, linear in mechanism.named_children():
         if isinstance(linear, PackedLinear) and name != "output":
             weights = linear.by_head(linear.weight.detach())

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from nmt.attention.distance import BucketedBias, ShawRelative
 from nmt.attention.multi_head import MultiHeadAttention
 from nmt.attention.rotary import BASE
-from nmt.errors import ConfigError
 from nmt.export.heads import PlainHeads, lenders, plain_heads
 from nmt.model.config import ModelConfig
 from nmt.model.directory import Package
@@ -157,10 +156,9 @@ def set_positions(spec: Any, mechanism: MultiHeadAttention) -> None:
         spec.relative_position_keys = array(term.keys * factor)
         spec.relative_position_values = array(term.values)
     if isinstance(term, BucketedBias):
-        table = term.table
-        if mechanism.place.role == "decoder":
-            table = table[: table.size(0) // 2]  # there is no later key
-        spec.relative_attention_bias = array(table)
+        size = term.table.size(0)
+        used = size // 2 if mechanism.place.role == "decoder" else size  # it has no later keys
+        spec.relative_attention_bias = array(term.table[:used])
         spec.relative_attention_max_distance = np.dtype("int32").type(term.furthest)
 
 
@@ -279,19 +277,6 @@ def write_specified(package: Package, folder: Path, quantization: str) -> None:
     spec.config.bos_token = spec.config.decoder_start_token = target.texts[target.start_id]
     spec.config.eos_token = target.texts[target.eos_id]
     spec.config.add_source_eos = True
-    refuse_two_ends(package)
     spec.validate()
     spec.optimize(quantization=quantization)
     spec.save(str(folder))
-
-
-def refuse_two_ends(package: Package) -> None:
-    """Refuse segmenters that end a sentence by pieces of different names."""
-    ends = [
-        each.texts[each.eos_id] for each in (package.segmenters.source, package.segmenters.target)
-    ]
-    if ends[0] != ends[1]:
-        raise ConfigError(
-            f"CTranslate2 cannot hold segmenters that end a sentence by {ends[0]!r} on one side "
-            f"and {ends[1]!r} on the other; it has one such piece"
-        )
