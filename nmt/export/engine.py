@@ -54,6 +54,7 @@ class Engine:
             length_penalty=search.length_alpha,
             max_input_length=0,
             max_decoding_length=limit,
+            min_decoding_length=0,  # by default it forbids an end at once
             return_scores=True,
             return_end_token=True,
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from nmt.attention.config import ROLES, AttentionConfig, AttentionSections
 from nmt.attention.refusals import toml
-from nmt.attention.variants import COMPOSED, NO_CLASS, NO_PATTERN, NO_SCORE, NOT_SOFTMAX, VARIANTS
+from nmt.attention.variants import COMPOSED, VARIANTS
 from nmt.errors import ConfigError
 from nmt.model.config import ModelConfig, with_preset
 from nmt.settings import Table, build
@@ -32,11 +32,11 @@ class Limit:
 
 
 HEADS = (  # in every role
-    Limit("normaliser", ("softmax",), NOT_SOFTMAX),
-    Limit("pattern", ("full",), NO_PATTERN),
-    Limit("score", ("scaled-dot", "dot", "general", "general-shared"), NO_SCORE),
-    Limit("talking", (False,), NO_CLASS),
-    Limit("context_gate", (False,), NO_CLASS),
+    Limit("normaliser", ("softmax",), "it knows no normaliser but softmax"),
+    Limit("pattern", ("full",), "it attends to all keys"),
+    Limit("score", ("scaled-dot", "dot", "general", "general-shared"), "it knows only products"),
+    Limit("talking", (False,), "its heads do not mix"),
+    Limit("context_gate", (False,), "it heeds all that it attends to"),
 )
 IN_ROLE: dict[str, dict[str, tuple[Limit, ...]]] = {
     CTRANSLATE2: {
