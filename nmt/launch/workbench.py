@@ -18,6 +18,7 @@ from nmt.corpus.sampling import sampling_of
 from nmt.errors import ConfigError
 from nmt.experiment import Experiment
 from nmt.launch.development import boundaries, dev_batches, read_dev, segmenters_of
+from nmt.launch.shortlist import learn_shortlist
 from nmt.model.compute import Compute, has_fast_bf16, prepare
 from nmt.model.contract import EncoderDecoder
 from nmt.model.directory import (
@@ -78,6 +79,8 @@ class Workbench:
         refuse_unknown_tags(corpus, segmenters, experiment)
         stream = make_stream(corpus, segmenters, experiment)
         model = make_model(experiment, segmenters).to(compute.device)
+        if experiment.training.shortlist:
+            model.shortlist = learn_shortlist(corpus, segmenters)
         set_recompute(model, experiment.training.recompute)
         updater = Updater.make(model, experiment.training, compute, ranks)
         ranks.seed(experiment.compute.seed)

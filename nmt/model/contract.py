@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nmt.attention.contract import Attention
 from nmt.model.sentences import Breaks
+from nmt.model.shortlist import Shortlist
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,12 @@ class EncoderDecoder(nn.Module, ABC):
     Attributes:
         max_length: Longest source or target, in ids.
         breaks: The ids that end a sentence within a line.
+        shortlist: The target pieces that source pieces suggest, where they have been learnt.
     """
 
     max_length: int
     breaks: Breaks = Breaks()
+    shortlist: Shortlist | None = None
 
     def mechanisms(self) -> dict[str, Attention]:
         """Name the mechanisms of attention by where they stand; shared ones once."""

@@ -1,6 +1,7 @@
 """A model directory: self-contained and inert. Loading one runs no code from it.
 
 model.safetensors   weights; shared ones are stored once
+shortlist.safetensors   which target pieces source pieces suggest, if that was learnt
 config.toml         every setting, resolved
 source.model, target.model   the segmenters
 metadata.json       format, hashes, scores
@@ -29,6 +30,7 @@ from nmt.model.inventory import (
     FORMAT,
     METADATA,
     SETTINGS,
+    SHORTLIST,
     WEIGHTS,
     Shapes,
     refuse_foreign_files,
@@ -40,6 +42,7 @@ from nmt.model.inventory import (
 )
 from nmt.model.sentences import Breaks
 from nmt.model.sharded import placed_as
+from nmt.model.shortlist import Shortlist
 from nmt.settings import Table, build, load_table, save_table
 from nmt.text.segmenter import Segmenter
 
@@ -86,14 +89,18 @@ def save_package(folder: Path, package: Package) -> None:
     save_table(package.settings, folder / SETTINGS)
     package.segmenters.source.save(folder / "source.model")
     package.segmenters.target.save(folder / "target.model")
+    kept = {name: value for name, value in package.metadata.items() if name != "shortlist"}
     metadata = {
         "format": FORMAT,
         "nmt": nmt.__version__,
         "segmenters": package.segmenters.hashes(),
-        **package.metadata,
+        **kept,
         "settings": sha256(folder / SETTINGS),
         "weights": sha256(folder / WEIGHTS),
     }
+    if package.model.shortlist is not None:
+        save_tensors(package.model.shortlist.tensors(), folder / SHORTLIST)
+        metadata["shortlist"] = sha256(folder / SHORTLIST)
     write_sealed(folder / METADATA, metadata)
     card = model_card(package.settings, metadata, count_parameters(package.model))
     (folder / "README.md").write_text(card, encoding="utf-8")
@@ -176,6 +183,7 @@ def load_package(path: str | Path) -> Package:
     refuse_other_settings(folder, metadata)
     tensors = weights_in(folder)
     copy_weights(model, tensors, folder / WEIGHTS)
+    model.shortlist = shortlist_in(folder, metadata, segmenters)
     return Package(model.eval(), segmenters, settings, metadata)
 
 
@@ -303,6 +311,25 @@ def weights_in(folder: Path) -> dict[str, Tensor]:
     tensors = load_tensors(folder / WEIGHTS)
     refuse_other_content(folder / WEIGHTS, metadata.get("weights"))
     return tensors
+
+
+def shortlist_in(
+    folder: Path, metadata: Mapping[str, Any], segmenters: Segmenters
+) -> Shortlist | None:
+    """Read the shortlist of a model directory; those without one have none in their metadata.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, was changed, or is of other segmenters.
+    """
+    if "shortlist" not in metadata:
+        return None
+    path = folder / SHORTLIST
+    refuse_other_content(path, metadata["shortlist"])
+    found = Shortlist.of(load_tensors(path))
+    sizes = segmenters.source.vocab_size, segmenters.target.vocab_size
+    if found is None or not found.fits(*sizes):
+        raise CheckpointError(f"{path} is no shortlist of these segmenters; put the original back")
+    return found
 
 
 def load_weights(model: torch.nn.Module, path: Path) -> None:
