@@ -23,6 +23,49 @@ from nmt.text.segmenter import Segmenter
 
 
 @dataclass(frozen=True)
+class Sight:
+    """How a model reads lines.
+
+    Attributes:
+        max_length: The most ids that it can read, end included.
+        tags: Pieces that it reads before every source.
+    """
+
+    segmenter: Segmenter
+    max_length: int
+    tags: tuple[str, ...] = ()
+
+    @cached_property
+    def tag_ids(self) -> list[int]:
+        """Give the ids of its tags.
+
+        Raises:
+            DataError: One is no piece.
+        """
+        return self.segmenter.tag_ids(self.tags)
+
+    @property
+    def room(self) -> int:
+        """Give how many ids of a text it can read.
+
+        Raises:
+            ConfigError: There is room for none.
+        """
+        room = self.max_length - 1 - len(self.tag_ids)  # 1: for the end of sentence
+        if room < 1:
+            raise ConfigError("search.source_tag leaves no room for text within model.max_length")
+        return room
+
+    def read(self, lines: Sequence[str]) -> list[list[int]]:
+        """Turn lines into ids, without tags."""
+        return self.segmenter.encode_lines(lines)
+
+    def tagged(self, ids: Sequence[int]) -> list[int]:
+        """Put tags before as many ids of a line as there is room for."""
+        return [*self.tag_ids, *ids[: self.room]] if ids else []
+
+
+@dataclass(frozen=True)
 class Member:
     """A model, and how it reads.
 
@@ -39,33 +82,9 @@ class Member:
     tags: tuple[str, ...] = ()
 
     @cached_property
-    def tag_ids(self) -> list[int]:
-        """Give the ids of its tags.
-
-        Raises:
-            DataError: One is no piece.
-        """
-        return self.segmenters.source.tag_ids(self.tags)
-
-    @property
-    def room(self) -> int:
-        """Give how many ids of a text it can read.
-
-        Raises:
-            ConfigError: There is room for none.
-        """
-        room = self.model.max_length - 1 - len(self.tag_ids)  # 1: for the end of sentence
-        if room < 1:
-            raise ConfigError("search.source_tag leaves no room for text within model.max_length")
-        return room
-
-    def read(self, lines: Sequence[str]) -> list[list[int]]:
-        """Turn lines into ids, without tags."""
-        return self.segmenters.source.encode_lines(lines)
-
-    def tagged(self, ids: Sequence[int]) -> list[int]:
-        """Put tags before as many ids of a line as there is room for."""
-        return [*self.tag_ids, *ids[: self.room]] if ids else []
+    def sight(self) -> Sight:
+        """Give how it reads lines."""
+        return Sight(self.segmenters.source, self.model.max_length, self.tags)
 
     def source(self, sentences: Sequence[Sequence[int]]) -> Source:
         """Make a batch of sentences."""

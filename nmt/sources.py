@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from nmt.ensemble import Ensemble
+from nmt.ensemble import Sight
 from nmt.errors import DataError
 from nmt.search.config import SearchConfig
 from nmt.text.notices import Notices
@@ -59,9 +59,11 @@ class SourceLine:
 class SourceReader:
     """Turns lines into what is searched for, and tells about those that are out of the ordinary."""
 
-    def __init__(self, ensemble: Ensemble, search: SearchConfig, most_written: int) -> None:
-        self._members = ensemble.members
-        self._target = ensemble.target
+    def __init__(
+        self, sights: Sequence[Sight], target: Segmenter, search: SearchConfig, most_written: int
+    ) -> None:
+        self._sights = sights
+        self._target = target
         self._search = search
         self._most_written = most_written
         self._phrases = search.phrases
@@ -84,7 +86,7 @@ class SourceReader:
             for number, text in zip(numbers, texts, strict=True):
                 refuse_surrogates(number, text)
         begun = self._target.encode_lines(prefixes)
-        readings = zip(*(each.read(lines) for each in self._members), strict=True)
+        readings = zip(*(each.read(lines) for each in self._sights), strict=True)
         read = []
         rows = zip(lines, numbers, readings, begun, phrases, strict=True)
         for line, number, ids, prefix, asked in rows:
@@ -101,7 +103,7 @@ class SourceReader:
     @property
     def _room(self) -> int:
         """Give the most ids of text that are read at once."""
-        room = min(each.room for each in self._members)
+        room = min(each.room for each in self._sights)
         return min(room, self._search.max_pieces or room)
 
     def _line(
@@ -140,7 +142,7 @@ class SourceReader:
 
     def _read(self, text: str) -> tuple[list[int], ...]:
         """Give the ids of a text for each model, without tags."""
-        return tuple(each.read([text])[0] for each in self._members)
+        return tuple(each.read([text])[0] for each in self._sights)
 
     def _sentence(
         self,
@@ -152,7 +154,7 @@ class SourceReader:
     ) -> Sentence:
         """Take a part of a line, unless it tells the model nothing."""
         prefix, phrases = asked
-        first = self._members[0].segmenters.source
+        first = self._sights[0].segmenter
         if ids[0] and not prefix and not phrases.must and first.knows_none(ids[0]):
             self._notices.tell(
                 "unknown", number, "has text of characters alone that the model lacks; it is copied"
@@ -160,8 +162,8 @@ class SourceReader:
             nothing: tuple[list[int], ...] = tuple([] for _ in ids)
             return Sentence(number, nothing, prefix, phrases, place, part.text)
         # Only one character that is spelt in many bytes can still be longer.
-        room, pairs = self._room, zip(self._members, ids, strict=True)
-        readings = tuple(member.tagged(each[:room]) for member, each in pairs)
+        room, pairs = self._room, zip(self._sights, ids, strict=True)
+        readings = tuple(sight.tagged(each[:room]) for sight, each in pairs)
         return Sentence(number, readings, prefix, phrases, place)
 
 

@@ -103,7 +103,8 @@ class Translator:
         self._target = ensemble.target
         self._most = prior.most(ensemble.max_length) if prior else ensemble.max_length
         self._ends = Ends(self._target.start_id, self._target.eos_id)
-        self._reader = SourceReader(ensemble, search, self._most)
+        sights = [each.sight for each in ensemble.members]
+        self._reader = SourceReader(sights, self._target, search, self._most)
         self._demand = lru_cache(DEMANDS)(self._make_demand)
         self._prepare(search)
 

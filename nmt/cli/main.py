@@ -26,6 +26,7 @@ COMMANDS = {  # in the order of the chain, which is the order of the help text
         "nmt.cli.shortlist:shortlist",
     ),
     "translate": ("Translate lines with a trained model.", "nmt.cli.translate:translate"),
+    "export": ("Write a model in the format of another program.", "nmt.cli.export:export"),
     "force": ("Score given translations by a model: forced decoding.", "nmt.cli.force:force"),
     "align": ("Say which words of parallel text go with which.", "nmt.cli.align:align"),
     "generate": ("Write text with a language model.", "nmt.cli.generate:generate"),

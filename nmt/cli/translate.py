@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,6 @@ from nmt.settings import Table, load_table
 from nmt.suspect.config import SuspectConfig
 
 if TYPE_CHECKING:
-    import torch
-
     from nmt.ensemble import Ensemble, Fusion, Member
     from nmt.experiment import Experiment
     from nmt.forced.reading import Details, Reading
@@ -111,6 +110,14 @@ COMPUTE = ("seed", "threads", "device", "precision")
     show_default=True,
     help="Factor of the log-probability that it gives each piece.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["native", "ctranslate2"]),
+    default="native",
+    show_default=True,
+    help="What computes: nmt itself, or CTranslate2, which takes an export of nmt export as MODEL, "
+    "or exports the model first.",
+)
 @setting_options(SearchConfig, *SEARCH)
 @click.option(
     "--errors",
@@ -139,6 +146,7 @@ def translate(
     ensemble_space: str | None,
     language: str | None,
     lm_weight: float,
+    engine: str,
     errors: str,
     table: Table,
 ) -> None:
@@ -158,22 +166,30 @@ def translate(
         raise ConfigError("--lm-weight needs a language model: --lm MODEL")
     if details and (language or others):
         raise ConfigError("--details are of one model alone; leave out --lm and --with")
+    if engine != "native" and (language or others):
+        raise ConfigError("--engine ctranslate2 runs one model alone; leave out --lm and --with")
     how = fusion(others, weights, ensemble_space)
-    from nmt.translate import Translator  # deferred once more: what is refused needs no torch
+    with ExitStack() as stack:
+        if engine == "native":
+            package, asked, compute = loaded = load_parts(model, table)
+            translator = native(
+                assembled(model, loaded, (others, table), how),
+                asked,
+                prior_for(package, model, (language, lm_weight), compute) if language else None,
+            )
+            segmenters = package.segmenters
+            tell = teller(model, package, asked.search, compute) if details else None
+        else:
+            from nmt.cli.translate_engine import by_export
 
-    package, asked, compute = load_parts(model, table)
-    prior = None
-    if language:
-        prior = prior_for(package, model, (language, lm_weight), compute.device)
-    ensemble = assembled(model, (package, asked, compute), (others, table), how)
-    translator = Translator.of(ensemble, asked.search, prior)
-    guard = None
-    if asked.suspect.on_suspect != "off":
-        guard = guarded(translator, package.segmenters.target, asked)
-    tell = teller(model, package, asked.search, compute) if details else None
-    form = Form(style, asked.search.nbest, guard is not None)
-    found = translations(guard or translator, texts, tell)
-    with open_output(output) as stream:
+            translator, segmenters, asked = stack.enter_context(by_export(model, table, details))
+            tell = None
+        guard = None
+        if asked.suspect.on_suspect != "off":
+            guard = guarded(translator, segmenters.target, asked)
+        form = Form(style, asked.search.nbest, guard is not None)
+        found = translations(guard or translator, texts, tell)
+        stream = stack.enter_context(open_output(output))
         for number, (translation, readings) in enumerate(found, start=1):
             for line in form.shown(translation, number, readings):
                 stream.write(encode_line(line))
@@ -181,6 +197,15 @@ def translate(
                 stream.flush()
     if guard:
         guard.summarise()
+
+
+def native(
+    ensemble: "Ensemble", asked: "Experiment", prior: "LanguagePrior | None"
+) -> "Translator":
+    """Make models translate lines."""
+    from nmt.translate import Translator  # deferred once more: what is refused needs no torch
+
+    return Translator.of(ensemble, asked.search, prior)
 
 
 def load_parts(model: str, table: Table) -> tuple["TranslationPackage", "Experiment", "Compute"]:
@@ -264,7 +289,7 @@ def tags_alone(table: Table) -> Table:
 
 
 def prior_for(
-    package: "TranslationPackage", model: str, language: tuple[str, float], device: "torch.device"
+    package: "TranslationPackage", model: str, language: tuple[str, float], compute: "Compute"
 ) -> "LanguagePrior":
     """Load a language model that writes the pieces of a model that translates.
 
@@ -283,7 +308,7 @@ def prior_for(
             f"--lm {path} was trained with another segmenter ({other[:12]}) than the target of "
             f"{model} ({own[:12]}); train one on text encoded with {resolve(model)}/target.model"
         )
-    return LanguagePrior(helper.model.to(device), weight)
+    return LanguagePrior(helper.model.to(compute.device), weight)
 
 
 def with_own(own: Table, table: Table) -> Table:
