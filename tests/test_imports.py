@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "nmt"
-ALWAYS = {"errors", "settings", "files", "tables"}
+ALWAYS = {"errors", "settings", "files", "tables", "provenance"}
 BELOW_CLI = {
     "text", "corpus", "scoring", "model", "attention", "search", "translate", "validation",
     "training", "experiment", "advice", "launch", "show", "pictures",
@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "files": set(),
     "settings": set(),
     "tables": set(),
+    "provenance": set(),
     "text": set(),
     "attention": set(),
     "corpus": {"text"},

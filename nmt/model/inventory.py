@@ -27,7 +27,7 @@ MOST = {  # bytes; of the weights, their shapes tell how many there must be
 }
 KINDS: dict[str, type | tuple[type, ...]] = {
     "segmenters": dict, "dev": dict, "history": list, "averaged": list, "update": int,
-    "settings": str, "weights": str,
+    "settings": str, "weights": str, "origin": dict,
 }  # fmt: skip
 
 Shapes = dict[str, tuple[int, ...]]
