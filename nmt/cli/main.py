@@ -9,6 +9,7 @@ import click
 import nmt
 from nmt.cli.command import report
 from nmt.cli.group import LazyGroup
+from nmt.provenance import LIBRARIES
 
 COMMANDS = {  # in the order of the chain, which is the order of the help text
     "clean": ("Drop damaged and unlikely pairs from parallel text.", "nmt.cli.clean:clean"),
@@ -32,7 +33,6 @@ COMMANDS = {  # in the order of the chain, which is the order of the help text
         "nmt.cli.settings:settings",
     ),
 }
-VERSIONS = ("torch", "sentencepiece", "sacrebleu", "safetensors", "numpy")
 
 
 def show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -40,7 +40,7 @@ def show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or ctx.resilient_parsing:
         return
     parts = [f"nmt {nmt.__version__}", f"Python {platform.python_version()}"]
-    parts += [f"{name} {importlib.metadata.version(name)}" for name in VERSIONS]
+    parts += [f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES]
     click.echo(", ".join(parts))
     ctx.exit()
 

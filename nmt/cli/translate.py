@@ -12,12 +12,14 @@ from tqdm import tqdm
 
 from nmt.cli.command import NmtCommand, verbosity_options
 from nmt.cli.options import config_options, setting_options
+from nmt.cli.recording import begun, is_kept, keep, record_option, refuse_record
 from nmt.errors import DataError
 from nmt.model.compute import ComputeConfig
 from nmt.search.config import SearchConfig, inherited
-from nmt.settings import Table, load_table
+from nmt.settings import Table, load_table, to_table
 
 if TYPE_CHECKING:
+    from nmt.experiment import Experiment
     from nmt.translate import Translation, Translator
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ log = logging.getLogger(__name__)
 @click.argument("model", type=click.Path())
 @click.argument("text", type=click.Path(), default="-")
 @click.option("--output", type=click.Path(), default="-", help="Where translations go.")
+@record_option
 @click.option(
     "--format",
     "style",
@@ -58,7 +61,13 @@ log = logging.getLogger(__name__)
 @config_options
 @verbosity_options
 def translate(
-    model: str, text: str, output: str, style: str, prefix: str | None, table: Table
+    model: str,
+    text: str,
+    output: str,
+    record: str | None,
+    style: str,
+    prefix: str | None,
+    table: Table,
 ) -> None:
     """Translate TEXT (default: standard input) with MODEL, a model directory or a run.
 
@@ -66,18 +75,26 @@ def translate(
     lines for each. Search settings and precision are those of the model's training, unless given;
     another --method than the model's own starts from that method's defaults.
     """
+    from nmt.provenance import Tally
     from nmt.text.lines import STANDARD, encode_line, open_output
 
     if text == prefix == STANDARD:
         raise DataError("only one of text and --prefix can be read from standard input")
+    refuse_record(output, record)
     translator, nbest = load(model, table)
+    made = begun_record(model, table) if is_kept(output, record) else {}
+    seen, written = Tally(), Tally()
     found = translations(translator, text, prefix)
     with open_output(output) as stream:
         for number, translation in enumerate(found, start=1):
+            seen.add(encode_line(translation.source))
             for line in shown(translation, style, number, nbest):
-                stream.write(encode_line(line))
+                stream.write(written.add(encode_line(line)))
             if output == "-":
                 stream.flush()
+    if made:
+        made["inputs"]["text"] = made["inputs"]["text"] or seen.sha256
+        keep(made, output, record, written, compute=computed(model, table))
 
 
 def load(model: str, table: Table) -> tuple["Translator", int]:
@@ -86,16 +103,38 @@ def load(model: str, table: Table) -> tuple["Translator", int]:
     Returns:
         What translates, and how many translations of a line are wanted.
     """
-    from nmt.experiment import read_experiment
     from nmt.model.compute import prepare
-    from nmt.model.directory import load_package, resolve
+    from nmt.model.directory import load_package
     from nmt.translate import Translator
 
-    asked = read_experiment(with_own(load_table(resolve(model) / "config.toml"), table))
+    asked = asked_of(model, table)
     package = load_package(model)
     compute = prepare(asked.compute, training=False)
     network = package.model.to(compute.device)
     return Translator(network, package.segmenters, asked.search, compute), asked.search.nbest
+
+
+def asked_of(model: str, table: Table) -> "Experiment":
+    """Give the settings that hold: what is asked for, over the model's own."""
+    from nmt.experiment import read_experiment
+    from nmt.model.directory import resolve
+
+    return read_experiment(with_own(load_table(resolve(model) / "config.toml"), table))
+
+
+def begun_record(model: str, table: Table) -> Table:
+    """Begin the record of a translation."""
+    asked = asked_of(model, table)
+    requested = {"search": to_table(asked.search), "compute": to_table(asked.compute)}
+    made: Table = begun(click.get_current_context(), ("model", "text", "prefix"), requested)
+    return made
+
+
+def computed(model: str, table: Table) -> Table:
+    """Say on what a translation was computed."""
+    from nmt.model.compute import prepare
+
+    return prepare(asked_of(model, table).compute, training=False).described()
 
 
 def with_own(own: Table, table: Table) -> Table:
