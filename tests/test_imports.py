@@ -38,7 +38,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checks": BELOW_CLI,
     "study": BELOW_CLI | {"bench"},
     "plan": BELOW_CLI | {"bench"},
-    "cli": BELOW_CLI | {"cli", "bench", "checks", "plan", "study", "watch"},
+    "reproduce": BELOW_CLI,
+    "cli": BELOW_CLI | {"cli", "bench", "checks", "plan", "reproduce", "study", "watch"},
     "__init__": set(),
     "__main__": {"cli"},
 }

@@ -24,6 +24,10 @@ COMMANDS = {  # in the order of the chain, which is the order of the help text
     "score": ("Score translations against references.", "nmt.cli.score:score"),
     "show": ("Show what a model, run, or encoded corpus holds.", "nmt.cli.show:show"),
     "diff": ("Say what differs between two runs, next to their scores.", "nmt.cli.diff:diff"),
+    "reproduce": (
+        "Make a run, translation or score again; say what differs.",
+        "nmt.cli.reproduce:reproduce",
+    ),
     "check": ("Prove what is promised, on settings and data of your own.", "nmt.cli.check:check"),
     "attention": ("Choose, measure, compare and check attention.", "nmt.cli.attention:attention"),
     "bench": ("Measure speed on this machine.", "nmt.cli.bench:bench"),

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-ABOUT_SPEECH = {"config", "assignments", "verbose", "quiet", "output", "record"}
+WITHOUT_INFLUENCE = {"config", "assignments", "verbose", "quiet", "workers"}  # beyond settings
+# What is written besides, and a program that someone else's record must not be able to name.
+NOT_REPEATED = {"output", "record", "html", "comet_python"}
 
 
 def record_option(function: Function) -> Function:
@@ -71,7 +73,7 @@ def options_of(context: click.Context, *inputs: str) -> dict[str, Any]:
         name: list(value) if isinstance(value, tuple) else value
         for name, value in context.params.items()
         if MARK not in name
-        and name not in {*ABOUT_SPEECH, *inputs}
+        and name not in {*WITHOUT_INFLUENCE, *NOT_REPEATED, *inputs}
         and value not in (None, usual.get(name), ())
     }
 
