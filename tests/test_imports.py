@@ -40,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plan": BELOW_CLI | {"bench"},
     "reproduce": BELOW_CLI,
     "cli": BELOW_CLI | {"cli", "bench", "checks", "plan", "reproduce", "study", "watch"},
+    "stamps": set(),
     "__init__": set(),
     "__main__": {"cli"},
 }

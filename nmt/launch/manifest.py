@@ -8,13 +8,13 @@ from typing import Any
 import torch
 
 from nmt.corpus.corpora import Corpora
-from nmt.errors import CheckpointError, DataError
-from nmt.experiment import Experiment
+from nmt.errors import CheckpointError, ConfigError, DataError
+from nmt.experiment import Experiment, read_experiment
 from nmt.files import refuse_foreign, sha256
 from nmt.model.directory import resolve
 from nmt.model.inventory import WEIGHTS
 from nmt.provenance import SCHEMA, surroundings
-from nmt.settings import to_table
+from nmt.settings import Table, to_table
 from nmt.training.run import Run
 
 log = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ def begins_afresh(run: Run, manifest: dict[str, Any], existing: str) -> bool:
     if existing == "replace" or not (run.folder / "manifest.json").is_file():
         return True
     before = run.manifest()
+    before["requested"] = with_defaults(before["requested"])
     same = all(before.get(key) == manifest.get(key) for key in ("requested", "inputs", "until"))
     if existing == "auto":
         same_weights = same_training(before, manifest)
@@ -92,6 +93,14 @@ def begins_afresh(run: Run, manifest: dict[str, Any], existing: str) -> bool:
         f"{run.folder} exists; go on with nmt train --resume {run.folder}, or choose another "
         "--output, or --existing replace"
     )
+
+
+def with_defaults(settings: Table) -> Table:
+    """Add settings that came with a later version than a run was started with."""
+    try:
+        return to_table(read_experiment(settings))
+    except ConfigError:  # of one that is there no more
+        return settings
 
 
 def same_training(before: dict[str, Any], manifest: dict[str, Any]) -> bool:
