@@ -81,6 +81,8 @@ def run_again(folder: Path, output: str | None, elsewhere: Mapping[str, str]) ->
 def reproduced_name(path: Path) -> Path:
     """Name what is made again beside what it is to be the same as."""
     path = Path(os.path.normpath(path))
+    if path.is_dir():
+        return path.with_name(f"{path.name}-reproduced")
     return path.with_name(f"{path.stem}-reproduced{path.suffix}")
 
 
