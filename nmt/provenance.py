@@ -28,7 +28,12 @@ MODEL_FILES = {  # what a translation depends on in a model directory
 CORPUS, CORPUS_RECORD = "corpus.json", "corpus.manifest.json"
 KINDS: dict[str, type | tuple[type, ...]] = {
     "command": str, "inputs": dict, "paths": dict, "options": dict, "requested": dict,
-    "output": dict,
+    "output": dict, "compute": dict, "libraries": dict,
+}  # fmt: skip
+OPTIONAL = {"compute", "libraries"}
+PARTS: dict[str, type | tuple[type, ...]] = {
+    "inputs": (str, type(None)), "paths": str, "requested": dict,
+    "options": (str, int, float, bool, list), "output": (str, int, type(None)),
 }  # fmt: skip
 
 Table = dict[str, Any]
@@ -218,8 +223,12 @@ def read_record(path: Path) -> Table:
     if table["schema"] != SCHEMA:
         raise DataError(f"{path}: schema {table['schema']!r}, but this version reads {SCHEMA}")
     for name, kind in KINDS.items():
-        if not isinstance(table.get(name), kind):
+        if not isinstance(table.get(name, {} if name in OPTIONAL else None), kind):
             raise DataError(f"{path} is damaged: {name} is {table.get(name)!r:.40}")
+    for name, kind in PARTS.items():
+        for part, value in table[name].items():
+            if not isinstance(value, kind):
+                raise DataError(f"{path} is damaged: {name}.{part} is {value!r:.40}")
     return table
 
 

@@ -20,8 +20,11 @@ def repeat(record: Report, paths: Mapping[str, str], output: str, folder: Path) 
     Args:
         folder: For what is of no use afterwards.
     """
+    from nmt.cli.recording import NOT_REPEATED
     from nmt.settings import save_table
 
+    if odd := sorted({*record["options"], *gathered(paths)} & NOT_REPEATED):
+        raise DataError(f"the record says what its command was to write or run besides: {odd[0]}")
     requested = {name: dict(section) for name, section in record["requested"].items()}
     threads = record.get("compute", {}).get("threads")
     if threads and "compute" in requested:

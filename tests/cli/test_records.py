@@ -220,6 +220,11 @@ def test_a_run_is_made_again_at_the_shell(nmt: Command) -> None:
         ("new.json", "new.json: schema 2, but this version reads 1"),
         ("bare.json", "bare.json is damaged: command is None"),
         ("train.json", "train.json is of nmt train, which is not made again"),
+        ("page.json", "the record says what its command was to write or run besides: html"),
+        ("paths.json", "the record says what its command was to write or run besides: record"),
+        ("option.json", "the record has an option that nmt translate lacks: x"),
+        ("kind.json", "kind.json is damaged: requested.search is 5"),
+        ("part.json", "part.json is damaged: compute is 5"),
         ("hyp.tgt --input x=y", "--input: no input is called 'x'; known: model, text"),
         ("hyp.tgt --input x", "--input needs NAME=PATH, not 'x'"),
     ],
@@ -231,6 +236,12 @@ def test_bad_requests_are_refused_in_one_line(nmt: Command, arguments: str, mess
     write_sealed("new.json", {"schema": 2})
     write_sealed("bare.json", {"schema": 1})
     write_sealed("train.json", {**record, "command": "train"})
+    write_sealed("page.json", {**record, "options": {"html": "page"}})
+    moved = {"paths": {**record["paths"], "record": "test.src"}}
+    write_sealed("paths.json", {**record, **moved})
+    write_sealed("option.json", {**record, "options": {"x": 1}})
+    write_sealed("kind.json", {**record, "requested": {"search": 5}})
+    write_sealed("part.json", {**record, "compute": 5})
     assert nmt("reproduce", *arguments.split()) == (1, "", f"nmt: {message}\n")
 
 
