@@ -160,6 +160,7 @@ def make_record(
         options: All else that the command was told and that is no setting.
         requested: The sections of settings that the output depends on, defaults filled in.
     """
+    hash_of_code()  # now, since someone may edit it while this computes
     inputs: Hashes = {}
     for name, path in paths.items():
         inputs |= hashes_of(name, path)
