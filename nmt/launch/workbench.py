@@ -20,6 +20,7 @@ from nmt.corpus.texts import Texts, sides_learnt, text_side
 from nmt.errors import ConfigError, DataError
 from nmt.experiment import Experiment
 from nmt.launch.development import boundaries, dev_batches, read_dev, segmenters_of
+from nmt.launch.manifest import origin
 from nmt.launch.shortlist import learn_shortlist
 from nmt.model.compute import Compute, has_fast_bf16, prepare
 from nmt.model.contract import EncoderDecoder, SequenceModel
@@ -124,7 +125,8 @@ class Workbench:
 
     def train(self, run: Run, experiment: Experiment, progress: Progress) -> dict[str, Any]:
         """Run the loop, with its messages in the run's log as well."""
-        started_by, ranks = run.manifest().get("processes", 1), self.updater.engine.ranks
+        manifest, ranks = run.manifest(), self.updater.engine.ranks
+        started_by = manifest.get("processes", 1)
         materials = Materials(
             stream=self.stream,
             dev_batches=self.dev_batches,
@@ -134,6 +136,8 @@ class Workbench:
             corpus=self.corpus.content,
             seconds=parse_budget(experiment.training.budget),
             batches=experiment.training.accumulate * started_by,
+            until=manifest.get("until"),
+            origin=origin(manifest),
         )
         watched = told_to_tensorboard(run, progress.update, wanted=experiment.training.tensorboard)
         with logged_to(run.log), watched:

@@ -153,6 +153,7 @@ MODELS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "endless metadata": (large("metadata.json", 2**40), "has more than 16,777,216 bytes"),
     "odd segmenters": (metadata(segmenters=["a"]), "metadata.json is damaged: segmenters is ['a']"),
+    "odd origin": (metadata(origin={"inputs": 5}), "metadata.json is damaged: origin.inputs is 5"),
     "odd scores": (metadata(dev={"bleu": {"value": "x"}}), "metadata.json is damaged: dev.bleu"),
     # what stands in the folder
     "link to weights": (link(WEIGHTS, "/dev/zero"), f"{WEIGHTS} is a link out of its folder"),

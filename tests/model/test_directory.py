@@ -199,6 +199,25 @@ def test_the_card_tells_a_person_what_the_model_is(folder: Path, pack: Pack) -> 
     assert "* bleu: 12.35 (`s|1`)\n" in card
 
 
+def test_the_card_says_what_a_model_was_made_from_and_by_what() -> None:
+    origin = {
+        "inputs": {"train": "aa", "dev_source": "bb", "parent": "cc"}, "torch": "2", "python": "3",
+        "libraries": {"numpy": "1"}, "machine": "abacus, 2 threads", "processes": 1,
+        "compute": {"device": "cpu", "precision": "fp32", "threads": 2},
+    }  # fmt: skip
+    settings = {"training": {"learning_rate": 0.5}, "search": {"beam": 4}}
+    metadata = {"nmt": "1", "origin": origin, "weights": "dd", "segmenters": {"source": "ee"}}
+    card = model_card(settings, metadata, 0)
+    for line in (
+        "* training corpus: `aa`", "* development set, source: `bb`",
+        "* weights it began with: `cc`", "* weights: `dd`", "* segmenter of the source: `ee`",
+        "* training.learning_rate: 0.5", "* versions: Python 3, torch 2, numpy 1",
+        "* machine: abacus, 2 threads, fp32 on cpu, 1 processes",
+        "Unless told otherwise it searches by beam 4.",
+    ):  # fmt: skip
+        assert f"\n{line}\n" in card
+
+
 def test_the_card_names_the_architecture() -> None:
     def card(**model: Any) -> str:
         return model_card({"model": model}, {"nmt": "1"}, 0)
