@@ -61,8 +61,8 @@ class SearchConfig:
     )
     shortlist: bool = setting(
         False,
-        "Faster: search by a beam only among the target pieces that the source suggests, where the model "
-        "has learnt which; other searches, and what is asked of their words, need all.",
+        "Faster: search by a beam only among the target pieces that the source suggests, where the "
+        "model has learnt which; other searches, and what is asked of their words, need all.",
     )
     limit_ratio: float = setting(2.0, "Most target pieces for each source piece.")
     limit_extra: int = setting(10, "Target pieces allowed beyond that.")
