@@ -136,6 +136,10 @@ def load_parts(model: str, table: Table) -> tuple["Package", "Experiment", "Comp
 
     asked = read_experiment(with_own(load_table(resolve(model) / "config.toml"), table))
     package = load_package(model)
+    if asked.search.shortlist and package.model.shortlist is None:
+        log.warning(
+            "%s has no shortlist, so all pieces are searched; nmt shortlist gives it one", model
+        )
     compute = prepare(asked.compute, training=False)
     package.model.to(compute.device)
     return package, asked, compute

@@ -155,7 +155,7 @@ MODELS: dict[str, tuple[Callable[[Path], object], str]] = {
         "does not fit its config.toml",
     ),
     # shortlist
-    "list of a zip": (shortlist(b"PK\x03\x04" + b"\0" * 99), f"{SHORTLIST} is damaged or incomplete"),
+    "list of a zip": (shortlist(b"PK\x03" + b"\0" * 99), f"{SHORTLIST} is damaged or incomplete"),
     "list of absurd shape": (
         shortlist(header(dict.fromkeys(("frequent", "offsets", "suggested"), F32))),
         f"{SHORTLIST} is damaged or incomplete",
