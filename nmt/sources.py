@@ -8,6 +8,7 @@ from nmt.model.directory import Segmenters
 from nmt.search.config import SearchConfig
 from nmt.text.notices import Notices
 from nmt.text.parts import Part, split_line
+from nmt.text.segmenter import Segmenter
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,13 @@ class SourceLine:
 class SourceReader:
     """Turns lines into what is searched for, and tells about those that are out of the ordinary."""
 
-    def __init__(self, segmenters: Segmenters, search: SearchConfig, max_length: int) -> None:
+    def __init__(
+        self, segmenters: Segmenters, search: SearchConfig, max_length: int, most_written: int
+    ) -> None:
         self._segmenters = segmenters
         self._search = search
         self._max_length = max_length
+        self._most_written = most_written
         self._tags = segmenters.source.tag_ids(search.source_tag)
         self._notices = Notices()
 
@@ -66,7 +70,8 @@ class SourceReader:
         sources = self._segmenters.source.encode_lines(lines)
         read = []
         for line, number, ids, prefix in zip(lines, numbers, sources, begun, strict=True):
-            self._refuse_prefix(number, prefix)
+            target = self._segmenters.target
+            refuse_unwritable(number, prefix, "prefix", target, self._most_written)
             read.append(self._line(line, number, ids if line.strip() else [], prefix))
         return read
 
@@ -110,15 +115,22 @@ class SourceReader:
         tagged = self._tags + ids[: self._room] if ids else []
         return Sentence(number, tagged, prefix, place)
 
-    def _refuse_prefix(self, number: int, prefix: Sequence[int]) -> None:
-        """Refuse to begin with what the model cannot write."""
-        if len(prefix) >= self._max_length:
-            raise DataError(
-                f"line {number}: the prefix has {len(prefix)} pieces, but the model can write "
-                f"at most {self._max_length - 1} (model.max_length)"
-            )
-        if self._segmenters.target.unknown_id in prefix:
-            raise DataError(f"line {number}: the prefix holds characters that the model lacks")
+
+def refuse_unwritable(
+    number: int, ids: Sequence[int], what: str, segmenter: Segmenter, most: int
+) -> None:
+    """Refuse to begin a line with what a model of at most so many ids cannot write.
+
+    Raises:
+        DataError: Naming the line.
+    """
+    if len(ids) >= most:
+        raise DataError(
+            f"line {number}: the {what} has {len(ids)} pieces, but the model can write at most "
+            f"{most - 1} (model.max_length)"
+        )
+    if segmenter.unknown_id in ids:
+        raise DataError(f"line {number}: the {what} holds characters that the model lacks")
 
 
 def refuse_surrogates(number: int, text: str) -> None:

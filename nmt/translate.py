@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +20,9 @@ from nmt.model.directory import Segmenters
 from nmt.search.config import SearchConfig
 from nmt.search.coverage import CoverageScorer
 from nmt.search.find import Wanted, find
+from nmt.search.fusion import LanguagePrior
 from nmt.search.hypothesis import Ends, Hypothesis
-from nmt.search.scorer import ModelScorer, Source
+from nmt.search.scorer import ModelScorer, Scorer, Source
 from nmt.search.shortlist import ShortlistScorer
 from nmt.sources import Sentence, SourceLine, SourceReader
 from nmt.text.parts import join_parts
@@ -75,24 +77,33 @@ class Translator:
         segmenters: Segmenters,
         search: SearchConfig,
         compute: Compute,
+        prior: LanguagePrior | None = None,
     ) -> None:
-        self._scorer = ModelScorer(model, compute)
-        self._shortlist = model.shortlist if search.can_shorten else None
+        self._plain = ModelScorer(model, compute)
+        self._compute, self._prior = compute, prior
         self._max_length = model.max_length
+        self._most_pieces = prior.most(model.max_length) if prior else model.max_length
         self._segmenters = segmenters
-        self._search = search
+        self._prepare(search)
         self._device = compute.device
         self._seed = compute.seed
         target = segmenters.target
         self._ends = Ends(target.start_id, target.eos_id)
-        self._reader = SourceReader(segmenters, search, model.max_length)
+        self._reader = SourceReader(segmenters, search, model.max_length, self._most_pieces)
 
     def searching(self, search: SearchConfig) -> "Translator":
         """Give one that searches in another way, and reads lines as this one does."""
         other = copy.copy(self)
-        other._search = search
-        other._shortlist = self._scorer.model.shortlist if search.can_shorten else None
+        other._prepare(search)
         return other
+
+    def _prepare(self, search: SearchConfig) -> None:
+        """Put together what scores, as settings of search ask for it."""
+        self._search, beta, plain = search, search.coverage_beta, self._plain
+        covering: Scorer[Any] = CoverageScorer(plain, beta) if beta else plain
+        self._scorer = self._prior.over(covering, self._compute) if self._prior else covering
+        shortlist = plain.model.shortlist if search.can_shorten and not self._prior else None
+        self._short = ShortlistScorer(plain, shortlist) if shortlist else None
 
     def translate(self, lines: Iterable[str]) -> Iterator[Translation]:
         """Translate lines, one for one and in order, many at once."""
@@ -199,19 +210,14 @@ class Translator:
             lines=[each.number + (each.part << 32) for each in sentences],
             seed=self._seed,
         )
-        scorer = self._scorer
-        if self._search.coverage_beta:
-            covering = CoverageScorer(scorer, self._search.coverage_beta)
-            return find(covering, source, self._ends, wanted, self._search)
-        if self._shortlist is not None and not forced:
-            short = ShortlistScorer(scorer, self._shortlist)
-            return find(short, source, self._ends, wanted, self._search)
-        return find(scorer, source, self._ends, wanted, self._search)
+        if self._short is not None and not forced:
+            return find(self._short, source, self._ends, wanted, self._search)
+        return find(self._scorer, source, self._ends, wanted, self._search)
 
     def _limit(self, source_length: int, prefix_length: int) -> int:
         """Give the most ids of a translation, its end included; a prefix has room to go on."""
         room = max(self._search.limit(source_length), prefix_length + self._search.limit_extra)
-        return min(room, self._max_length)
+        return min(room, self._most_pieces)
 
     def _translation(self, line: SourceLine, found: Sequence[Sequence[Hypothesis]]) -> Translation:
         """Turn hypotheses into text: the n-th of a line is made of the n-th of each part.

@@ -10,7 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "nmt"
 ALWAYS = {"errors", "settings", "files", "tables"}
 BELOW_CLI = {
-    "text", "corpus", "scoring", "model", "attention", "search", "sources", "translate", "suspect",
+    "text", "corpus", "scoring", "model", "attention", "search", "sources", "translate", "generate",
+    "suspect",
     "validation", "training", "experiment", "advice", "launch", "show", "pictures",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
@@ -26,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "search": {"model"},
     "sources": {"text", "model", "search"},
     "translate": {"text", "corpus", "model", "search", "scoring", "sources"},
+    "generate": {"text", "corpus", "model", "search", "sources", "translate"},
     "suspect": {"text", "search", "translate"},
     "validation": {"translate", "scoring", "text", "model", "search"},
     "alignment": {"text"},

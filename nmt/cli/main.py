@@ -16,7 +16,7 @@ COMMANDS = {  # in the order of the chain, which is the order of the help text
     "segment": ("Learn, apply and undo subword segmentation.", "nmt.cli.segment:segment"),
     "encode": ("Turn text into an encoded corpus for training.", "nmt.cli.encode:encode"),
     "plan": ("Say what a training will take, before it runs.", "nmt.cli.plan:plan"),
-    "train": ("Train a translation model, resume one, or fine-tune one.", "nmt.cli.train:train"),
+    "train": ("Train a model, resume one, or fine-tune one.", "nmt.cli.train:train"),
     "replay": ("See again why an update was skipped.", "nmt.cli.replay:replay"),
     "average": ("Average the weights of several models.", "nmt.cli.average:average"),
     "shortlist": (
@@ -26,6 +26,7 @@ COMMANDS = {  # in the order of the chain, which is the order of the help text
     "translate": ("Translate lines with a trained model.", "nmt.cli.translate:translate"),
     "force": ("Score given translations by a model: forced decoding.", "nmt.cli.force:force"),
     "align": ("Say which words of parallel text go with which.", "nmt.cli.align:align"),
+    "generate": ("Write text with a language model.", "nmt.cli.generate:generate"),
     "score": ("Score translations against references.", "nmt.cli.score:score"),
     "show": ("Show what a model, run, or encoded corpus holds.", "nmt.cli.show:show"),
     "diff": ("Say what differs between two runs, next to their scores.", "nmt.cli.diff:diff"),

@@ -7,23 +7,27 @@ from itertools import repeat
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 from tqdm import tqdm
 
 from nmt.cli.command import NmtCommand, verbosity_options
 from nmt.cli.options import config_options, setting_options
 from nmt.cli.translate_forms import Form
 from nmt.cli.translate_texts import Prefixes, Texts, groups
-from nmt.errors import DataError
+from nmt.errors import ConfigError, DataError
 from nmt.model.compute import ComputeConfig
 from nmt.search.config import SearchConfig, inherited
 from nmt.settings import Table, load_table
 from nmt.suspect.config import SuspectConfig
 
 if TYPE_CHECKING:
+    import torch
+
     from nmt.experiment import Experiment
     from nmt.forced.reading import Details, Reading
     from nmt.model.compute import Compute
-    from nmt.model.directory import Package
+    from nmt.model.directory import TranslationPackage
+    from nmt.search.fusion import LanguagePrior
     from nmt.suspect.guard import Guard
     from nmt.text.segmenter import Segmenter
     from nmt.translate import Translation, Translator
@@ -69,6 +73,16 @@ COMPUTE = ("seed", "threads", "device", "precision")
     help="Text that translations must begin with, a line for each line of TEXT; an empty one asks "
     "for nothing.",
 )
+@click.option(
+    "--lm", "language", type=click.Path(), help="Language model of the target, which has a say."
+)
+@click.option(
+    "--lm-weight",
+    type=float,
+    default=0.2,
+    show_default=True,
+    help="Factor of the log-probability that it gives each piece.",
+)
 @setting_options(SearchConfig, *SEARCH)
 @click.option(
     "--errors",
@@ -82,13 +96,17 @@ COMPUTE = ("seed", "threads", "device", "precision")
 @setting_options(ComputeConfig, *COMPUTE)
 @config_options
 @verbosity_options
+@click.pass_context
 def translate(
+    ctx: click.Context,
     model: str,
     text: str,
     output: str,
     style: str,
     details: bool,
     prefix: str | None,
+    language: str | None,
+    lm_weight: float,
     errors: str,
     table: Table,
 ) -> None:
@@ -104,10 +122,18 @@ def translate(
     refuse_without_columns(details, style)
     if text == prefix == STANDARD:
         raise DataError("only one of text and --prefix can be read from standard input")
+    if language is None and ctx.get_parameter_source("lm_weight") != ParameterSource.DEFAULT:
+        raise ConfigError("--lm-weight needs a language model: --lm MODEL")
+    if language and details:
+        raise ConfigError("--details are of one model alone; leave out --lm")
     from nmt.translate import Translator  # deferred once more: what is refused needs no torch
 
     package, asked, compute = load_parts(model, table)
-    translator = Translator(package.model, package.segmenters, asked.search, compute)
+    prior = None
+    if language:
+        prior = prior_for(package, model, (language, lm_weight), compute.device)
+    both = package.model, package.segmenters
+    translator = Translator(*both, asked.search, compute, prior)
     guard = None
     if asked.suspect.on_suspect != "off":
         guard = guarded(translator, package.segmenters.target, asked)
@@ -124,7 +150,7 @@ def translate(
         guard.summarise()
 
 
-def load_parts(model: str, table: Table) -> tuple["Package", "Experiment", "Compute"]:
+def load_parts(model: str, table: Table) -> tuple["TranslationPackage", "Experiment", "Compute"]:
     """Load a model, where it computes, with its own settings of search, overridden by those given.
 
     Returns:
@@ -134,8 +160,8 @@ def load_parts(model: str, table: Table) -> tuple["Package", "Experiment", "Comp
     from nmt.model.compute import prepare
     from nmt.model.directory import load_package, resolve
 
-    asked = read_experiment(with_own(load_table(resolve(model) / "config.toml"), table))
     package = load_package(model)
+    asked = read_experiment(with_own(load_table(resolve(model) / "config.toml"), table))
     if asked.search.shortlist and package.model.shortlist is None:
         log.warning(
             "%s has no shortlist, so all pieces are searched; nmt shortlist gives it one", model
@@ -153,6 +179,29 @@ def guarded(translator: "Translator", target: "Segmenter", asked: "Experiment") 
     scripts = asked.suspect.target_script or scripts_known(target.texts)
     config = dataclasses.replace(asked.suspect, target_script=scripts)
     return Guard(translator, asked.search, config)
+
+
+def prior_for(
+    package: "TranslationPackage", model: str, language: tuple[str, float], device: "torch.device"
+) -> "LanguagePrior":
+    """Load a language model that writes the pieces of a model that translates.
+
+    Raises:
+        ConfigError: It was trained with another segmenter, or the weight is below 0.
+        CheckpointError: It is no language model.
+    """
+    from nmt.model.directory import load_language_package, resolve
+    from nmt.search.fusion import LanguagePrior
+
+    path, weight = language
+    helper = load_language_package(path)
+    own, other = package.segmenters.target.sha256, helper.segmenters.target.sha256
+    if own != other:
+        raise ConfigError(
+            f"--lm {path} was trained with another segmenter ({other[:12]}) than the target of "
+            f"{model} ({own[:12]}); train one on text encoded with {resolve(model)}/target.model"
+        )
+    return LanguagePrior(helper.model.to(device), weight)
 
 
 def with_own(own: Table, table: Table) -> Table:

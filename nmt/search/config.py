@@ -71,6 +71,9 @@ class SearchConfig:
         "Most pieces of a line that are read at once; a longer line is cut where sentences end and "
         "translated in parts. 0: as many as the model can read.",
     )
+    limit_pieces: int = setting(
+        100, "Most pieces that a language model writes behind its prompt, end included."
+    )
     batch_tokens: int = setting(2048, "Source tokens translated at once, padding included.")
     batch_invariant: bool = setting(
         False,
@@ -92,7 +95,8 @@ class SearchConfig:
                 "search.limit_ratio must be at least 0 and search.limit_extra at least 1, "
                 f"not {self.limit_ratio} and {self.limit_extra}"
             )
-        for name, least in (("batch_tokens", 1), ("no_repeat_ngram", 0), ("max_pieces", 0)):
+        least_of = {"batch_tokens": 1, "no_repeat_ngram": 0, "max_pieces": 0, "limit_pieces": 1}
+        for name, least in least_of.items():
             if getattr(self, name) < least:
                 raise ConfigError(
                     f"search.{name} must be at least {least}, not {getattr(self, name)}"

@@ -123,6 +123,7 @@ def test_a_model_searches_as_it_was_trained_to_unless_told(nmt: Command) -> None
     assert settings.pop("source_tag") == []
     for flag in ("batch_invariant", "shortlist"):
         assert settings.pop(flag) is False
+    assert settings.pop("limit_pieces")  # of a language model
     given = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
     assert nmt("translate", "run", "test.src", "--format", "json", *given).out == plain
     for change in ("beam=1", "length_alpha=0.5", "limit_extra=1"):

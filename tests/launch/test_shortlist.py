@@ -34,7 +34,7 @@ def test_training_learns_a_shortlist_that_every_checkpoint_holds(
     train(Start(experiment(), folder))
     bench = Workbench.prepare(experiment())
     assert bench.model.shortlist is None
-    bench.learn_shortlist()
+    bench.learn_shortlist(experiment())
     assert bench.model.shortlist is not None
     for path in (folder / "checkpoints").iterdir():
         assert same(shortlist_of(path), bench.model.shortlist)
@@ -117,7 +117,7 @@ def test_without_a_parents_shortlist_there_is_none(
 def test_a_run_of_an_older_version_goes_on_without(experiment: Make, folder: Path) -> None:
     train(Start(experiment("training.shortlist=false"), folder))
     bench = Workbench.prepare(experiment())
-    bench.learn_shortlist()
+    bench.learn_shortlist(experiment())
     bench.restore((folder / "last").resolve())
     assert bench.model.shortlist is None
 
