@@ -106,7 +106,7 @@ def test_corpora_that_cannot_serve_are_refused_in_a_line(nmt: Command) -> None:
         (("other",), "other was encoded with other segmenters than run has; encode its text with"
                      " --model run/best/source.model --target-model run/best/target.model"),
         (("corpus", "other"), "other was encoded with another segmenter than corpus"),
-        (("corpus", "mono"), "mono holds source text, but corpus source and target; training"),
+        (("corpus", "mono"), "mono holds source text, but corpus source and target; train"),
         (("missing",), "missing"),
     ):  # fmt: skip
         finished = nmt("shortlist", "run", *corpora, "--output", "new")
