@@ -12,7 +12,7 @@ from nmt.corpus.corpora import Pairs
 from nmt.corpus.store import Array
 
 MAX_PAIRS = 100_000  # more teach little, and take time
-MAX_CELLS = 30_000_000  # 8 bytes each
+MAX_CELLS = 64_000_000  # 8 bytes each: half a gigabyte
 MAX_PIECES = 128  # of a side of a pair; cells grow with the square
 AT_ONCE = 2_000  # pairs
 SIDES = ("source", "target")
