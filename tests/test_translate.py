@@ -1,10 +1,8 @@
 """One line out for one line in, whatever is translated together."""
 
 import logging
-import os
-import signal
-import time
-from collections.abc import Callable, Iterator
+import random
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,17 +14,18 @@ from torch import Tensor
 
 from nmt import translate
 from nmt.attention.config import AttentionSections
+from nmt.ensemble import Ensemble, Member
 from nmt.errors import CheckpointError, DataError
 from nmt.model.build import build_model
 from nmt.model.compute import Compute, on_threads
 from nmt.model.config import ModelConfig
 from nmt.model.contract import EncoderDecoder, Memory
 from nmt.model.directory import Segmenters
-from nmt.model.shortlist import Shortlist
 from nmt.search.config import SearchConfig
 from nmt.search.hypothesis import Hypothesis
 from nmt.text.config import SegmentConfig
 from nmt.text.learning import learn_segmenter
+from nmt.text.phrases import Phrases, holds
 from nmt.text.segmenter import Segmenter
 from nmt.translate import Candidate, Translator, joined, one_line
 
@@ -479,106 +478,78 @@ def test_another_way_to_search_leaves_the_first_as_it_was(
     assert list(made.translate(["the cat. A dog. Over"])) == before
 
 
-def narrow(segmenter: Segmenter) -> Shortlist:
-    """Let every piece suggest three others."""
+def together(*models: EncoderDecoder, segmenter: Segmenter, **search: Any) -> Translator:
+    segmenters = Segmenters(segmenter, segmenter)
+    members = [Member(f"model {n}", each, segmenters, COMPUTE) for n, each in enumerate(models)]
+    return Translator.of(Ensemble(members), SearchConfig(**{"beam": 2, **search}))
+
+
+def test_several_models_translate_each_line_in_its_place(segmenter: Segmenter) -> None:
     size = segmenter.vocab_size
-    pieces = (torch.arange(size)[:, None] * 5 % (size - 9) + torch.arange(3)).flatten()
-    return Shortlist(torch.tensor([segmenter.eos_id]), torch.arange(size + 1) * 3, pieces)
+    pair = together(Copier(size), Copier(size, 40), segmenter=segmenter)
+    assert [each.text for each in pair.translate(LINES)] == [each.strip() for each in LINES]
 
 
-@pytest.fixture
-def short(transformer: EncoderDecoder, segmenter: Segmenter) -> Iterator[EncoderDecoder]:
-    """Give the model a shortlist."""
-    transformer.shortlist = narrow(segmenter)
-    yield transformer
-    transformer.shortlist = None
-
-
-def test_a_shortlist_serves_if_asked_for_and_if_no_line_has_a_prefix(
-    short: EncoderDecoder, segmenter: Segmenter
+def test_several_models_write_no_more_than_each_can(
+    transformer: EncoderDecoder, segmenter: Segmenter, caplog: pytest.LogCaptureFixture
 ) -> None:
-    free = translator(short, segmenter).translate_together(LINES)
-    made = translator(short, segmenter, shortlist=True, batch_tokens=16)
-    found = made.translate_together(LINES)
-    assert found != free
-    for line, each in zip(LINES, found, strict=True):
-        (alone,) = made.translate_together([line])
-        assert alone.text == each.text
-        assert alone.candidates[0].score == pytest.approx(each.candidates[0].score, abs=1e-4)
-    for prefixes in ([""] * len(LINES), ["", "the", *[""] * (len(LINES) - 2)]):
-        forced = made.translate_together(LINES, 1, prefixes)
-        plain = translator(short, segmenter).translate_together(LINES, 1, prefixes)
-        assert [each.text for each in forced] == [each.text for each in plain]
-    other = made.searching(SearchConfig(beam=1))
-    assert other.translate_together(LINES) == translator(
-        short, segmenter, beam=1
-    ).translate_together(LINES)
-    assert made.searching(SearchConfig(beam=2, shortlist=True)).translate_together(
-        LINES
-    ) == translator(short, segmenter, shortlist=True).translate_together(LINES)
+    size = segmenter.vocab_size
+    pair = together(Copier(size), transformer, segmenter=segmenter, limit_extra=50)
+    long = "over the lazy dog and the cat " * 9
+    (found,) = pair.translate([long])
+    assert found.candidates[0].length > transformer.max_length, "it is translated in parts"
+    assert caplog.text.count("more than the 15 that are read at once (model.max_length)") == 1
+    with pytest.raises(DataError, match=r"^line 1: the prefix has \d+ pieces, .* at most 15 "):
+        pair.translate_together([long], 1, [long])
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_with_a_shortlist_too_a_line_alone_is_the_same_to_the_last_bit(
-    short: EncoderDecoder, segmenter: Segmenter, dtype: torch.dtype
+@pytest.mark.parametrize("whole_words", [False, True])
+def test_phrases_are_forced_upon_a_model_that_is_sure_of_something_else(
+    segmenter: Segmenter, whole_words: bool
 ) -> None:
-    config = SearchConfig(beam=3, shortlist=True, batch_invariant=True)
-    compute = replace(COMPUTE, dtype=dtype)
-    made = Translator(short, Segmenters(segmenter, segmenter), config, compute)
-    expected = made.translate_together(LINES)
-    with on_threads(2):
-        assert made.translate_together(LINES[::-1])[::-1] == expected
+    size = segmenter.vocab_size
+    asked = {"must": ("a dog",), "must_not": ("the", "🙂"), "whole_words": whole_words}
+    made = translator(Copier(size), segmenter, beam=4, nbest=2, **asked)
+    for each in made.translate(LINES):
+        assert (each.text == "") == (each.source.strip() == "")
+        for candidate in each.candidates if each.text else ():
+            assert holds(candidate.text, "a dog", whole_words=whole_words)
+            assert not holds(candidate.text, "the", whole_words=whole_words)
+            assert "🙂" not in candidate.text
 
 
-@pytest.mark.parametrize(
-    "search", [{}, {"shortlist": True}, {"beam": 4, "nbest": 4}, *SEARCHES], ids=str
-)
-def test_side_by_side_on_two_threads_is_one_after_the_other_on_one(
-    short: EncoderDecoder, segmenter: Segmenter, search: dict[str, Any]
+def test_a_line_may_ask_for_more_than_all(copier: Translator) -> None:
+    own = [Phrases(("dog",), ("cat",)), Phrases()]
+    first, second = copier.translate_together(["the cat", "the cat"], 1, (), own)
+    assert "dog" in first.text.split()
+    assert "cat" not in first.text.split()
+    assert second.text == "the cat"
+
+
+def test_a_text_that_breaks_its_phrases_is_never_given(
+    segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = translator(short, segmenter, batch_tokens=16, **search)
-    with on_threads(1):
-        expected = made.translate_together(LINES)
-    with on_threads(2):
-        found = made.translate_together(LINES)
-        assert torch.get_num_threads() == 2
-    for mine, theirs in zip(found, expected, strict=True):
-        assert [each.text for each in mine.candidates] == [each.text for each in theirs.candidates]
-        for one, other in zip(mine.candidates, theirs.candidates, strict=True):
-            assert one.score == pytest.approx(other.score, abs=1e-5)
+    made = translator(Copier(segmenter.vocab_size), segmenter, must_not=("cat",))
+    monkeypatch.setattr(made, "_demand", lambda phrases: None)
+    with pytest.raises(DataError, match=r"^line 3: no translation was found: it holds 'cat'$"):
+        made.translate_together(["dog", "the cat"], 2)
 
 
-class Slow(Copier):
-    """Take a moment for each batch, and count them; what is asked to may go wrong."""
-
-    def __init__(self, vocab_size: int, fault: Callable[[], object]) -> None:
-        super().__init__(vocab_size)
-        self.begun, self.fault = 0, fault
-
-    def encode(self, source: Tensor, lengths: Tensor) -> Memory:
-        self.begun += 1
-        if self.begun == 3:
-            self.fault()
-        time.sleep(0.05)
-        return super().encode(source, lengths)
-
-
-def refuse() -> None:
-    raise MemoryError
-
-
-@pytest.mark.parametrize(
-    ("fault", "error"),
-    [(lambda: os.kill(os.getpid(), signal.SIGINT), KeyboardInterrupt), (refuse, MemoryError)],
-    ids=["Ctrl-C", "a failure"],
-)
-def test_what_ends_one_search_keeps_others_from_beginning(
-    segmenter: Segmenter, fault: Callable[[], object], error: type[BaseException]
-) -> None:
-    slow = Slow(segmenter.vocab_size, fault)
-    made = translator(slow, segmenter, batch_tokens=1)
-    with on_threads(2):
-        with pytest.raises(error):
-            made.translate_together(["the cat"] * 40)
-        assert torch.get_num_threads() == 2
-    assert slow.begun < 10
+def test_what_pieces_add_is_what_decoding_gives(segmenter: Segmenter) -> None:
+    generator, surfaces = random.Random(1), segmenter.surfaces
+    own = [id_ for id_, each in enumerate(surfaces) if isinstance(each, int)]
+    for _ in range(500):
+        ids = [generator.choice((generator.choice(own), generator.randrange(len(surfaces))))
+               for _ in range(6)]  # fmt: skip
+        parts = [b""]
+        for id_ in ids:
+            if (each := surfaces[id_]) is None:
+                parts.append(b"")
+            else:
+                parts[-1] += bytes([each]) if isinstance(each, int) else each.encode()
+        text = "".join(part.decode(errors="replace") for part in parts)
+        # How many replacement characters stand for broken bytes is a matter of taste.
+        found, expected = (
+            re.sub("\ufffd+", "\ufffd", each) for each in (segmenter.decode(ids), text)
+        )
+        assert found.lstrip(" ") == expected.lstrip(" ")

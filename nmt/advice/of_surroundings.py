@@ -85,12 +85,12 @@ def validation_outlasts_training(case: Case) -> Pitfall | None:
 
 
 def wide_beam(case: Case) -> Pitfall | None:
-    """Find a beam so wide that translations get worse; lists of many translations need one.
+    """Find a beam so wide that translations get worse; many to list or choose among need one.
 
     Source: Koehn and Knowles (2017), https://arxiv.org/abs/1706.03872, section 3.6.
     """
     search = case.experiment.search
-    if search.beam <= WIDE_BEAM or search.nbest > 1:
+    if search.beam <= WIDE_BEAM or search.num_found > 1:
         return None
     return Pitfall(
         f"search.beam = {search.beam}",

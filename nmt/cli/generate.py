@@ -106,7 +106,7 @@ def continuations(
         for lines in (
             nothing(count)
             if count
-            else groups(Texts(prompts or "-", None, "strict"), LINES_AT_ONCE)
+            else groups(Texts(prompts or "-", None, None, "strict"), LINES_AT_ONCE)
         ):
             yield from generator.generate(lines, done + 1)
             done += len(lines)
