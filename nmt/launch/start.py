@@ -76,6 +76,7 @@ def begin(
     for corpus in experiment.data.train:
         refuse_overlap(EncodedCorpus(corpus), experiment.data)
     bench = Workbench.prepare(experiment, ranks)
+    bench.learn_shortlist(experiment)
     if manifest["parent"]:
         bench.take_weights(Path(manifest["parent"]))
     experiment, speed = with_planned_updates(experiment, bench, ranks)
@@ -123,6 +124,8 @@ def go_on(run: Run, ranks: Ranks) -> dict[str, Any]:
     bench = Workbench.prepare(experiment, ranks)
     updates = ranks.told(run.updates())
     progress = Progress()
+    if not updates:
+        bench.learn_shortlist(experiment)
     if not updates and manifest["parent"]:
         refuse_changed_parent(manifest, folder)
         bench.take_weights(Path(manifest["parent"]))
