@@ -25,7 +25,7 @@ MODEL_FILES = {  # what a translation depends on in a model directory
     "": "model.safetensors", ".settings": "config.toml", ".source": "source.model",
     ".target": "target.model", ".shortlist": "shortlist.safetensors",
 }  # fmt: skip
-OPTIONAL = ".shortlist"
+NOT_IN_ALL = ".shortlist"
 CORPUS, CORPUS_RECORD = "corpus.json", "corpus.manifest.json"
 KINDS: dict[str, type | tuple[type, ...]] = {
     "command": str, "inputs": dict, "paths": dict, "options": dict, "requested": dict,
@@ -132,7 +132,7 @@ def hashes_of(name: str, path: str | Path) -> Hashes:
             return {
                 part: sha256(file)
                 for part, file in files.items()
-                if file.is_file() or not part.endswith(OPTIONAL)
+                if file.is_file() or not part.endswith(NOT_IN_ALL)
             }
         return {name: hash_of_folder(folder)}
     except OSError as error:

@@ -1,6 +1,7 @@
 """The models of `nmt translate`: loaded, put together, with their own settings of search."""
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from nmt.suspect.guard import Guard
     from nmt.text.segmenter import Segmenter
     from nmt.translate import Translator
+
+log = logging.getLogger(__name__)
 
 
 def native(
@@ -40,6 +43,10 @@ def load_parts(model: str, table: Table) -> tuple["TranslationPackage", "Experim
 
     package = load_package(model)
     asked = read_experiment(with_own(load_table(resolve(model) / "config.toml"), table))
+    if asked.search.shortlist and package.model.shortlist is None:
+        log.warning(
+            "%s has no shortlist, so all pieces are searched; nmt shortlist gives it one", model
+        )
     compute = prepare(asked.compute, training=False)
     package.model.to(compute.device)
     return package, asked, compute
