@@ -39,6 +39,7 @@ def test_a_translation_says_what_it_is_made_from(nmt: Command) -> None:
         "model.settings": sha256("run/best/config.toml"),
         "model.source": sha256("run/best/source.model"),
         "model.target": sha256("run/best/target.model"),
+        "model.shortlist": sha256("run/best/shortlist.safetensors"),
         "text": sha256("test.src"),
     }
     assert record["paths"] == {"model": "run", "text": "test.src"}
