@@ -24,6 +24,7 @@ COMMANDS = {  # in the order of the chain, which is the order of the help text
         "nmt.cli.shortlist:shortlist",
     ),
     "translate": ("Translate lines with a trained model.", "nmt.cli.translate:translate"),
+    "export": ("Write a model in the format of another program.", "nmt.cli.export:export"),
     "score": ("Score translations against references.", "nmt.cli.score:score"),
     "show": ("Show what a model, run, or encoded corpus holds.", "nmt.cli.show:show"),
     "diff": ("Say what differs between two runs, next to their scores.", "nmt.cli.diff:diff"),

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from tqdm import tqdm
 
 from nmt.cli.command import NmtCommand, verbosity_options
 from nmt.cli.options import config_options, setting_options
-from nmt.errors import DataError
+from nmt.errors import ConfigError, DataError
 from nmt.model.compute import ComputeConfig
 from nmt.search.config import SearchConfig, inherited
 from nmt.settings import Table, load_table
@@ -59,12 +60,26 @@ COMPUTE = ("seed", "threads", "device", "precision")
     help="Text that translations must begin with, a line for each line of TEXT; an empty one asks "
     "for nothing.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["native", "ctranslate2"]),
+    default="native",
+    show_default=True,
+    help="What computes: nmt itself, or CTranslate2, which takes an export of nmt export as MODEL, "
+    "or exports the model first.",
+)
 @setting_options(SearchConfig, *SEARCH)
 @setting_options(ComputeConfig, *COMPUTE)
 @config_options
 @verbosity_options
 def translate(
-    model: str, text: str, output: str, style: str, prefix: str | None, table: Table
+    model: str,
+    text: str,
+    output: str,
+    style: str,
+    prefix: str | None,
+    engine: str,
+    table: Table,
 ) -> None:
     """Translate TEXT (default: standard input) with MODEL, a model directory or a run.
 
@@ -76,9 +91,13 @@ def translate(
 
     if text == prefix == STANDARD:
         raise DataError("only one of text and --prefix can be read from standard input")
-    translator, nbest = load(model, table)
-    found = translations(translator, text, prefix)
-    with open_output(output) as stream:
+    with ExitStack() as stack:
+        if engine == "native":
+            translator, nbest = load(model, table)
+        else:
+            translator, nbest = stack.enter_context(load_export(model, table))
+        found = translations(translator, text, prefix)
+        stream = stack.enter_context(open_output(output))
         for number, translation in enumerate(found, start=1):
             for line in shown(translation, style, number, nbest):
                 stream.write(encode_line(line))
@@ -109,6 +128,35 @@ def load_parts(model: str, table: Table) -> tuple["Package", SearchConfig, "Comp
     compute = prepare(asked.compute, training=False)
     package.model.to(compute.device)
     return package, asked.search, compute
+
+
+@contextmanager
+def load_export(model: str, table: Table) -> Iterator[tuple["Translator", int]]:
+    """Load an export, or a model of which one is made, with search settings as `load` does.
+
+    CTranslate2 has rules of its own for when to stop; the rest is searched for in the same way.
+
+    Raises:
+        ConfigError: The search, or the precision, is none that CTranslate2 has in the same way.
+    """
+    from nmt.experiment import read_experiment
+    from nmt.export.engine import exported, open_engine
+
+    asked = {name: table[name] for name in table if isinstance(table[name], dict)}
+    if "precision" in asked.get("compute", {}):
+        raise ConfigError(
+            "compute.precision is not for --engine ctranslate2, where the weights decide: nmt "
+            "export --quantization"
+        )
+    with exported(model) as export:
+        merged = with_own(export.settings, table)
+        search = merged["search"]
+        if isinstance(search, dict) and search.get("method", "beam") == "beam":
+            stop = asked.get("search", {}).get("stop", "ctranslate2")
+            merged["search"] = {**search, "stop": stop}
+        experiment = read_experiment(merged)
+        translator = open_engine(export, experiment.search, experiment.compute)
+        yield translator, experiment.search.nbest
 
 
 def with_own(own: Table, table: Table) -> Table:

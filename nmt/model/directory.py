@@ -160,6 +160,11 @@ def resolve(path: str | Path) -> Path:
         raise CheckpointError(f"{folder} does not exist; a MODEL is a model directory or a run")
     if (folder / "manifest.json").is_file():
         raise CheckpointError(f"{folder} has no checkpoint yet: training has not validated once")
+    if (folder / "export.json").is_file():
+        raise CheckpointError(
+            f"{folder} is an export for another program; nmt translate --engine ctranslate2 can "
+            "use one in that format"
+        )
     raise CheckpointError(f"{folder} holds no model (no metadata.json) and no run")
 
 

@@ -38,8 +38,8 @@ class SearchConfig:
     stop: str = setting(
         "beam",
         "A sentence is done: beam, when as many hypotheses have ended as the beam is wide; bound, "
-        "when no other can become one of the n best.",
-        choices=("beam", "bound"),
+        "when no other can become one of the n best; ctranslate2, by that library's rules.",
+        choices=("beam", "bound", "ctranslate2"),
     )
     nbest: int = setting(1, "Translations given for each line, best first; samples as drawn.")
     groups: int = setting(1, "Parts of the beam that avoid each other's words (diverse beam).")
@@ -122,6 +122,20 @@ class SearchConfig:
         for name in ("diversity", "coverage_beta"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"search.{name} must be at least 0, not {getattr(self, name)}")
+        if self.cuts:
+            self._refuse_unlike_ctranslate2()
+
+    def _refuse_unlike_ctranslate2(self) -> None:
+        """Refuse what that library has not, or does in another way."""
+        plain = {"groups": 1, "coverage_beta": 0.0, "length_penalty": "power"}
+        if self.length_alpha == 0:
+            plain["nbest"] = 1  # it then stops at whichever ends as the best of all
+        for name, usual in plain.items():
+            if (value := getattr(self, name)) != usual:
+                raise ConfigError(
+                    f"search.stop = 'ctranslate2' excludes search.{name} = {value!r}, which "
+                    f"CTranslate2 does not do in the same way; it needs {usual!r}"
+                )
 
     def _check_sampling(self) -> None:
         if self.beam != 1:
@@ -146,6 +160,11 @@ class SearchConfig:
         """Tell whether a shortlist may serve: a plain beam, of which nothing more is asked."""
         extras = self.groups > 1 or self.coverage_beta or self.no_repeat_ngram
         return self.shortlist and self.method == "beam" and not extras
+
+    @property
+    def cuts(self) -> bool:
+        """Tell whether hypotheses at the limit are cut off, not ended."""
+        return self.stop == "ctranslate2"
 
     def limit(self, source_length: int) -> int:
         """Give the most ids, end of sentence included, for a source of so many ids."""
