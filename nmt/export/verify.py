@@ -62,8 +62,7 @@ def comparable(own: Table) -> SearchConfig:
     """Take from search settings what other programs do as well; the rest as by default."""
     search = build(SearchConfig, own, "search")
     names = [*ALWAYS, *(OF_BEAM if search.method == "beam" else ())]
-    kept = {name: getattr(search, name) for name in names}
-    return SearchConfig(stop="ctranslate2", shortlist=False, **kept)
+    return SearchConfig(stop="ctranslate2", **{name: getattr(search, name) for name in names})
 
 
 def translations(
