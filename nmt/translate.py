@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from nmt.search.config import SearchConfig
 from nmt.search.coverage import CoverageScorer
 from nmt.search.find import Wanted, find
 from nmt.search.hypothesis import Ends, Hypothesis
-from nmt.search.scorer import ModelScorer, Source
+from nmt.search.scorer import ModelScorer, Scorer, Source
 from nmt.search.shortlist import ShortlistScorer
 
 log = logging.getLogger(__name__)
@@ -222,14 +223,15 @@ class Translator:
             lines=[each.number for each in sentences],
             seed=self._seed,
         )
-        scorer = self._scorer
+        return find(self._scoring(forced), source, self._ends, wanted, self._search)
+
+    def _scoring(self, forced: bool) -> Scorer[Any]:
+        """Choose what scores the hypotheses of a batch."""
         if self._search.coverage_beta:
-            covering = CoverageScorer(scorer, self._search.coverage_beta)
-            return find(covering, source, self._ends, wanted, self._search)
+            return CoverageScorer(self._scorer, self._search.coverage_beta)
         if self._shortlist is not None and not forced:
-            short = ShortlistScorer(scorer, self._shortlist)
-            return find(short, source, self._ends, wanted, self._search)
-        return find(scorer, source, self._ends, wanted, self._search)
+            return ShortlistScorer(self._scorer, self._shortlist)
+        return self._scorer
 
     def _limit(self, source_length: int, prefix_length: int) -> int:
         """Give the most ids of a translation, its end included; a prefix has room to go on."""

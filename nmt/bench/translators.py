@@ -1,0 +1,122 @@
+"""Translators to be timed: as users have them, but for what a benchmark changes."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.bench.fixed_length import FixedLengthScorer
+from nmt.errors import ConfigError
+from nmt.model.compute import Compute
+from nmt.model.directory import Package
+from nmt.search.config import SearchConfig
+from nmt.search.hypothesis import Hypothesis
+from nmt.search.scorer import Scorer
+from nmt.translate import Candidate, Sentence, Translation, Translator
+
+
+@dataclass(frozen=True)
+class Way:
+    """How lines are translated, apart from settings.
+
+    Attributes:
+        length: Pieces of every hypothesis, its end not counted; 0: as search finds them.
+        side_by_side: Several searches at once, each by one thread; else one, by all threads.
+        by_length: Batches hold sentences of like length; else they follow the text.
+    """
+
+    length: int = 0
+    side_by_side: bool = True
+    by_length: bool = True
+
+
+class Counted(Translator):
+    """A translator that remembers the hypotheses for its last text, line by line."""
+
+    found: list[Sequence[Hypothesis]]
+
+    def translate(self, lines: Iterable[str]) -> Iterator[Translation]:
+        """Translate lines, one for one and in order, many at once."""
+        self.found = []
+        return super().translate(lines)
+
+    @property
+    def pieces(self) -> int:
+        """Count the pieces of the last translations, ends left out."""
+        return sum(len(each[0].ids) for each in self.found if each)
+
+    def text_seconds(self, lines: Sequence[str]) -> float:
+        """Time what is done to characters alone: segmenting, and joining the last translations."""
+        start = time.perf_counter()
+        self._sentences(lines, (), range(1, len(lines) + 1))
+        for hypotheses in self.found:
+            super()._candidates(hypotheses)
+        return time.perf_counter() - start
+
+    def _candidates(self, hypotheses: Sequence[Hypothesis]) -> tuple[Candidate, ...]:
+        self.found.append(hypotheses)
+        return super()._candidates(hypotheses)
+
+
+class TimedTranslator(Counted):
+    """Translate by a model of ours in a given way."""
+
+    def __init__(
+        self, package: Package, search: SearchConfig, compute: Compute, way: Way = Way()
+    ) -> None:
+        super().__init__(package.model, package.segmenters, search, compute)
+        self._way = way
+
+    def _scoring(self, forced: bool) -> Scorer[Any]:
+        scorer = super()._scoring(forced)
+        if not self._way.length:
+            return scorer
+        return FixedLengthScorer(scorer, self._way.length, self._ends.end)
+
+    def _limit(self, source_length: int, prefix_length: int) -> int:
+        if self._way.length:
+            return self._way.length + 1  # the end
+        return super()._limit(source_length, prefix_length)
+
+    def _side_by_side(
+        self, groups: Sequence[Sequence[Sentence]], forced: bool
+    ) -> list[list[list[Hypothesis]]]:
+        if self._way.side_by_side:
+            return super()._side_by_side(groups, forced)
+        return [self._search_batch(group, forced) for group in groups]
+
+    def _batches(self, lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        if self._way.by_length:
+            return super()._batches(lengths)
+        return in_order(lengths, max(self._search.batch_tokens, int(lengths.max(initial=1))))
+
+
+def in_order(lengths: NDArray[np.int64], batch_tokens: int) -> Iterator[NDArray[np.int64]]:
+    """Cut a text into batches of at most so many tokens, padding included, as it comes."""
+    start = 0
+    while start < len(lengths):
+        end = start + 1
+        longest = int(lengths[start])
+        while end < len(lengths):
+            longest = max(longest, int(lengths[end]))
+            if longest * (end + 1 - start) > batch_tokens:
+                break
+            end += 1
+        yield np.arange(start, end)
+        start = end
+
+
+def refuse_length(length: int, max_length: int) -> None:
+    """Refuse a fixed length that a model cannot write.
+
+    Raises:
+        ConfigError: It is too long.
+    """
+    if length >= max_length:
+        raise ConfigError(
+            f"--length must be at most {max_length - 1}, all that the model can write beside the "
+            f"end (model.max_length), not {length}"
+        )
