@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from nmt.errors import CheckpointError
 from nmt.export.extras import require
 from nmt.export.folder import Export, is_export, load_for_export, read_export, write_export
 from nmt.export.grouped import ExportedTranslator
@@ -21,17 +22,27 @@ class Engine:
     Args:
         device: As `compute.device`.
         threads: Of the processor; 0 is as many as the library takes by itself.
+
+    Raises:
+        CheckpointError: The library cannot load the folder.
     """
 
     def __init__(self, folder: Path, device: str = "auto", threads: int = 0) -> None:
-        library, chosen = require(CTRANSLATE2), choose_device(device)
-        self._translator = library.Translator(
-            str(folder),
-            device=chosen.type,
-            device_index=chosen.index or 0,
-            intra_threads=threads,
-            inter_threads=1,
-        )
+        library = require(CTRANSLATE2)
+        if device == "auto" and not library.get_cuda_device_count():
+            device = "cpu"  # PyTorch may see a GPU that the library was not built for
+        chosen = choose_device(device)
+        try:
+            self._translator = library.Translator(
+                str(folder),
+                device=chosen.type,
+                device_index=chosen.index or 0,
+                intra_threads=threads,
+                inter_threads=1,
+            )
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).split("\n")[0]
+            raise CheckpointError(f"CTranslate2 cannot load {folder}: {reason}") from None
 
     def translate(
         self, sources: Sequence[list[str]], search: SearchConfig, limit: int

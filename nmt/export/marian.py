@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -24,6 +25,8 @@ from nmt.model.transformer import Transformer
 from nmt.search.config import SearchConfig
 from nmt.settings import build
 
+MOST = 256  # ids of a translation, so that one that repeats itself for ever ends soon
+
 Weights = dict[str, Tensor]
 
 
@@ -37,7 +40,9 @@ def write_marian(package: Package, folder: Path) -> None:
     model.generation_config = generation_of(package)
     with quietly():
         model.save_pretrained(folder)
-    tokenizer_of(package, folder).save_pretrained(folder)
+    (folder / "model.safetensors").chmod((folder / "config.json").stat().st_mode)  # not 0600
+    with TemporaryDirectory(prefix="nmt-export-") as name:
+        tokenizer_of(package, Path(name)).save_pretrained(folder)
 
 
 def config_of(package: Package) -> Any:
@@ -82,14 +87,14 @@ def generation_of(package: Package) -> Any:
         num_beams=search.beam,
         length_penalty=search.length_alpha,
         early_stopping=search.beam > 1,
-        max_length=Shape.of(package.settings).model.max_length + 1,  # 1: the start
+        max_length=min(Shape.of(package.settings).model.max_length, MOST) + 1,  # 1: the start
         forced_eos_token_id=None,
         **special_ids(package.segmenters),
     )
 
 
 def tokenizer_of(package: Package, folder: Path) -> Any:
-    """Make a tokenizer of the segmenters, whose files it copies."""
+    """Make a tokenizer of the segmenters, whose files stand in a folder until it is saved."""
     source, target = package.segmenters.source, package.segmenters.target
     for side, segmenter in (("source", source), ("target", target)):
         segmenter.save(folder / f"{side}.spm")

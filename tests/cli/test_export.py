@@ -1,6 +1,7 @@
 """`nmt export`, and `nmt translate --engine ctranslate2`, end to end."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -182,3 +183,27 @@ def test_a_file_that_was_changed_is_refused(nmt: Command, name: str) -> None:
     assert nmt("translate", "exported", *BY).err == (
         f"nmt: exported/{name} is missing, or no file of this folder\n"
     )
+
+
+def test_the_lines_of_python_in_the_page_do_what_they_say(
+    nmt: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "export.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    exec(f"{code}print(texts[0])")
+    printed = capsys.readouterr().out
+    own = nmt("translate", "run", *BY, "--beam", "5", "--limit-ratio", "2", "--limit-extra", "10",
+              stdin="A line.\n")  # fmt: skip
+    assert printed == own.out
+
+
+def test_options_in_the_page_exist() -> None:
+    from nmt.cli.export import export
+    from nmt.cli.translate import translate
+
+    params = [*export.params, *translate.params]
+    known = {name for each in params for name in (*each.opts, *each.secondary_opts)}
+    page = (Path(__file__).parents[2] / "docs" / "export.md").read_text("utf-8")
+    named = set(re.findall(r"--[a-z][a-z-]+", page))
+    assert named - known == {"--ref"}  # of nmt score
+    assert {"--to", "--output", "--quantization", "--verify", "--least", "--engine"} <= named

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nmt.attention.variants import VARIANTS
-from nmt.errors import ConfigError
+from nmt.errors import CheckpointError, ConfigError
 from nmt.export.limits import CTRANSLATE2, Shape, refuse_unheld
 from nmt.model.compute import Compute, ComputeConfig
 from nmt.model.directory import Package
@@ -165,6 +165,11 @@ def test_a_quantized_export_computes_nearly_the_same(
     (found,) = Engine(folder, "cpu", 1).score(pieces, pieces)
     assert found == pytest.approx(forced(package, ids, ids), abs=1.0)
     assert found != pytest.approx(forced(package, ids, ids), abs=1e-4)
+
+
+def test_a_folder_that_the_library_cannot_load_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=f"CTranslate2 cannot load {tmp_path}: Unable to"):
+        Engine(tmp_path, "cpu", 1)
 
 
 def test_a_translation_does_not_depend_on_what_stands_beside_it(

@@ -51,6 +51,9 @@ def test_an_export_computes_what_the_model_computes(
     attention, settings = SHAPES[name]
     package = make_package(attention, norm="post", **settings)
     folder, segmenter = write(package, tmp_path), package.segmenters.source
+    modes = {path.stat().st_mode for path in folder.iterdir()}
+    assert len(modes) == 1, "readable to whom the user's umask lets"
+    assert not {"source.json", "target.json"} & {path.name for path in folder.iterdir()}
     with quietly():
         model = MarianMTModel.from_pretrained(folder).eval()
     source = torch.tensor([[*segmenter.encode(lines[0]), segmenter.eos_id]])
