@@ -33,35 +33,7 @@ class Way:
     by_length: bool = True
 
 
-class Counted(Translator):
-    """A translator that remembers the hypotheses for its last text, line by line."""
-
-    found: list[Sequence[Hypothesis]]
-
-    def translate(self, lines: Iterable[str]) -> Iterator[Translation]:
-        """Translate lines, one for one and in order, many at once."""
-        self.found = []
-        return super().translate(lines)
-
-    @property
-    def pieces(self) -> int:
-        """Count the pieces of the last translations, ends left out."""
-        return sum(len(each[0].ids) for each in self.found if each)
-
-    def text_seconds(self, lines: Sequence[str]) -> float:
-        """Time what is done to characters alone: segmenting, and joining the last translations."""
-        start = time.perf_counter()
-        self._sentences(lines, (), range(1, len(lines) + 1))
-        for hypotheses in self.found:
-            super()._candidates(hypotheses)
-        return time.perf_counter() - start
-
-    def _candidates(self, hypotheses: Sequence[Hypothesis]) -> tuple[Candidate, ...]:
-        self.found.append(hypotheses)
-        return super()._candidates(hypotheses)
-
-
-class TimedTranslator(Counted):
+class TimedTranslator(Translator):
     """Translate by a model of ours in a given way."""
 
     def __init__(

@@ -1,0 +1,62 @@
+"""The same weights run by CTranslate2, set up to do the same work."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from nmt.export.engine import Engine, EngineTranslator, exported
+from nmt.export.folder import Export
+from nmt.search.config import SearchConfig
+from nmt.search.hypothesis import Hypothesis
+from nmt.sources import Sentence
+
+
+class TimedExport(EngineTranslator):
+    """Translate a text by one call of CTranslate2, which forms batches as it likes.
+
+    Args:
+        search: Ours; where it stops is the library's own matter.
+        length: Pieces of every hypothesis, its end not counted; 0: as search finds them.
+    """
+
+    def __init__(self, export: Export, search: SearchConfig, engine: Engine, length: int) -> None:
+        super().__init__(export, replace(search, stop="ctranslate2", shortlist=False), engine)
+        self._length = length
+
+    def _search_all(self, sentences: Sequence[Sentence], *, forced: bool) -> list[list[Hypothesis]]:
+        filled = [place for place, sentence in enumerate(sentences) if sentence.ids]
+        sources = [sentences[place].ids for place in filled]
+        # One limit for all: a call for each would keep its threads from working side by side.
+        limit = self._limit(1 + max(map(len, sources), default=0), 0)
+        found: list[list[Hypothesis]] = [[] for _ in sentences]
+        for place, hypotheses in zip(filled, self.search(sources, limit), strict=True):
+            found[place] = hypotheses
+        return found
+
+    def search(self, sources: Sequence[Sequence[int]], limit: int) -> list[list[Hypothesis]]:
+        """Translate ids, without the end of sentence.
+
+        At a fixed length the library takes as many steps as we do. What it writes in the last,
+        where we write the end, does not count.
+        """
+        if not self._length:
+            return super().search(sources, limit)
+        found = self.found(sources, self._length + 1, self._length)
+        return [[replace(h, ids=h.ids[: self._length]) for h in each] for each in found]
+
+
+@contextmanager
+def opened(
+    model: str, search: SearchConfig, quantization: str, threads: tuple[int, int], length: int
+) -> Iterator[TimedExport]:
+    """Export a model for as long as it is measured.
+
+    Args:
+        threads: Searches side by side, and threads of each.
+
+    Raises:
+        ConfigError: CTranslate2 cannot hold the model, does not search so, or is not installed.
+    """
+    with exported(model, quantization) as export:
+        engine = Engine(export.folder, "cpu", threads[1], threads[0])
+        yield TimedExport(export, search, engine, length)
