@@ -11,6 +11,7 @@ from nmt.model.config import ModelConfig, refuse_unfit_attention, with_preset
 from nmt.scoring.config import ScoreConfig
 from nmt.search.config import SearchConfig
 from nmt.settings import build
+from nmt.suspect.config import SuspectConfig
 from nmt.text.config import CleanConfig, SegmentConfig, SplitConfig
 from nmt.training.config import TrainingConfig
 
@@ -30,6 +31,7 @@ class Experiment:
     attention: AttentionSections = field(default=AttentionSections())
     training: TrainingConfig = field(default=TrainingConfig())
     search: SearchConfig = field(default=SearchConfig())
+    suspect: SuspectConfig = field(default=SuspectConfig())
     score: ScoreConfig = field(default=ScoreConfig())
     compute: ComputeConfig = field(default=ComputeConfig())
 

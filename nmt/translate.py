@@ -1,7 +1,7 @@
 """Raw text to raw text: segment, batch by length, search, join, in the order of the lines."""
 
 import contextlib
-import logging
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from nmt.corpus.batches import pad, plan_batches
-from nmt.errors import CheckpointError, ConfigError, DataError
+from nmt.errors import CheckpointError
 from nmt.model.compute import Compute, on_threads
 from nmt.model.contract import EncoderDecoder
 from nmt.model.directory import Segmenters
@@ -23,49 +23,48 @@ from nmt.search.find import Wanted, find
 from nmt.search.hypothesis import Ends, Hypothesis
 from nmt.search.scorer import ModelScorer, Scorer, Source
 from nmt.search.shortlist import ShortlistScorer
-
-log = logging.getLogger(__name__)
+from nmt.sources import Sentence, SourceLine, SourceReader
+from nmt.text.parts import join_parts
 
 LINES_AT_ONCE = 2048
+NOTHING = Hypothesis((), 0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One translation of a line."""
+    """One translation of a line.
+
+    Attributes:
+        ids: Those that search has found, without the end, of all parts.
+        length: Ids, its end included; 0 where nothing was searched for.
+        suspect: The kinds of faults that it was marked with, if faults were looked for.
+    """
 
     text: str
     score: float
     log_prob: float
+    ids: tuple[int, ...] = ()
+    length: int = 0
+    suspect: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Translation:
     """The translations of one line, best first or as drawn: at least one, an empty one for an empty
     line.
+
+    Attributes:
+        length: Ids of the source, tags and end not counted.
     """
 
     source: str
     candidates: tuple[Candidate, ...]
+    length: int = 0
 
     @property
     def text(self) -> str:
         """Give the first."""
         return self.candidates[0].text
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """A line to search for.
-
-    Attributes:
-        number: Of the line, from 1.
-        ids: Of its text, tags included; empty where there is no text.
-        prefix: Ids that its translation must begin with.
-    """
-
-    number: int
-    ids: list[int]
-    prefix: list[int]
 
 
 class Translator:
@@ -86,8 +85,15 @@ class Translator:
         self._device = compute.device
         self._seed = compute.seed
         target = segmenters.target
-        self._tags = segmenters.source.tag_ids(search.source_tag)
         self._ends = Ends(target.start_id, target.eos_id)
+        self._reader = SourceReader(segmenters, search, model.max_length)
+
+    def searching(self, search: SearchConfig) -> "Translator":
+        """Give one that searches in another way, and reads lines as this one does."""
+        other = copy.copy(self)
+        other._search = search
+        other._shortlist = self._scorer.model.shortlist if search.can_shorten else None
+        return other
 
     def translate(self, lines: Iterable[str]) -> Iterator[Translation]:
         """Translate lines, one for one and in order, many at once."""
@@ -110,10 +116,12 @@ class Translator:
             numbers: Of the lines, where they do not follow each other.
 
         Raises:
-            DataError: A prefix is longer than the model can write, or holds unknown characters.
+            DataError: A prefix is longer than the model can write, or holds unknown characters; a
+                line holds half a character.
         """
         numbers = numbers or range(first_number, first_number + len(lines))
-        sentences = self._sentences(lines, prefixes, numbers)
+        read = self._reader.read(lines, numbers, prefixes or [""] * len(lines))
+        sentences = [sentence for line in read for sentence in line.sentences]
         found = self._search_all(sentences, forced=bool(prefixes))
         for sentence, hypotheses in zip(sentences, found, strict=True):
             if sentence.ids and not hypotheses:
@@ -121,42 +129,10 @@ class Translator:
                     f"line {sentence.number} has no translation of finite probability: the "
                     "model's weights hold values that are not numbers"
                 )
+        in_order = iter(found)
         return [
-            Translation(line, self._candidates(hypotheses))
-            for line, hypotheses in zip(lines, found, strict=True)
+            self._translation(line, list(islice(in_order, len(line.sentences)))) for line in read
         ]
-
-    def _sentences(
-        self, lines: Sequence[str], prefixes: Sequence[str], numbers: Sequence[int]
-    ) -> list[Sentence]:
-        """Segment lines and what their translations must begin with."""
-        room = self._max_length - 1 - len(self._tags)  # 1: for the end of sentence
-        if room < 1:
-            raise ConfigError("search.source_tag leaves no room for text within model.max_length")
-        begun = self._segmenters.target.encode_lines(prefixes or [""] * len(lines))
-        sentences = []
-        sources = self._segmenters.source.encode_lines(lines)
-        for number, ids, prefix in zip(numbers, sources, begun, strict=True):
-            if len(ids) > room:
-                log.warning(
-                    "line %d has %d pieces; only the first %d are translated, all that the model "
-                    "can read (model.max_length)",
-                    number, len(ids), room,
-                )  # fmt: skip
-            self._refuse_prefix(number, prefix)
-            tagged = self._tags + ids[:room] if ids else []
-            sentences.append(Sentence(number, tagged, prefix))
-        return sentences
-
-    def _refuse_prefix(self, number: int, prefix: Sequence[int]) -> None:
-        """Refuse to begin with what the model cannot write."""
-        if len(prefix) >= self._max_length:
-            raise DataError(
-                f"line {number}: the prefix has {len(prefix)} pieces, but the model can write "
-                f"at most {self._max_length - 1} (model.max_length)"
-            )
-        if self._segmenters.target.unknown_id in prefix:
-            raise DataError(f"line {number}: the prefix holds characters that the model lacks")
 
     def _search_all(self, sentences: Sequence[Sentence], *, forced: bool) -> list[list[Hypothesis]]:
         """Search for every sentence, in batches of like length; an empty one gets none."""
@@ -220,7 +196,8 @@ class Translator:
                 for length, each in zip(lengths, sentences, strict=True)
             ],
             prefixes=[each.prefix for each in sentences],
-            lines=[each.number for each in sentences],
+            # Parts draw for themselves; the first as the whole line would.
+            lines=[each.number + (each.part << 32) for each in sentences],
             seed=self._seed,
         )
         return find(self._scoring(forced), source, self._ends, wanted, self._search)
@@ -238,12 +215,47 @@ class Translator:
         room = max(self._search.limit(source_length), prefix_length + self._search.limit_extra)
         return min(room, self._max_length)
 
-    def _candidates(self, hypotheses: Sequence[Hypothesis]) -> tuple[Candidate, ...]:
-        """Turn hypotheses into text."""
-        if not hypotheses:
-            return (Candidate("", 0.0, 0.0),)
+    def _translation(self, line: SourceLine, found: Sequence[Sequence[Hypothesis]]) -> Translation:
+        """Turn hypotheses into text: the n-th of a line is made of the n-th of each part.
+
+        A part that has fewer gives its last.
+        """
+        count = max(1, *map(len, found))
+        chosen = [
+            [each[min(rank, len(each) - 1)] if each else NOTHING for each in found]
+            for rank in range(count)
+        ]
+        candidates = [self._candidate(line, each) for each in chosen]
+        if len(found) > 1 and self._search.method == "beam":
+            candidates.sort(key=lambda each: -each.score)
+        return Translation(line.text, tuple(candidates), line.length)
+
+    def _candidate(self, line: SourceLine, chosen: Sequence[Hypothesis]) -> Candidate:
+        """Join one hypothesis of each part, scored as if they had been found as one."""
         join = self._segmenters.target.decode
-        return tuple(Candidate(one_line(join(h.ids)), h.score, h.log_prob) for h in hypotheses)
+        texts, searched = [], []
+        for sentence, hypothesis in zip(line.sentences, chosen, strict=True):
+            texts.append(join(hypothesis.ids) if sentence.ids else sentence.text)
+            if sentence.ids:
+                searched.append(hypothesis)
+        whole = joined(searched, self._search)
+        length = sum(len(each.ids) + 1 for each in searched)
+        text = one_line(join_parts(line.parts, texts))
+        return Candidate(text, whole.score, whole.log_prob, whole.ids, length)
+
+
+def joined(parts: Sequence[Hypothesis], search: SearchConfig) -> Hypothesis:
+    """Score the hypotheses of the parts of a line as one, every end counted."""
+    if len(parts) <= 1:
+        return parts[0] if parts else NOTHING
+    lengths = [len(each.ids) + 1 for each in parts]
+    bonus = sum(
+        each.score - search.score(each.log_prob, length)
+        for each, length in zip(parts, lengths, strict=True)
+    )
+    log_prob = sum(each.log_prob for each in parts)
+    ids = tuple(id_ for each in parts for id_ in each.ids)
+    return Hypothesis(ids, log_prob, search.score(log_prob, sum(lengths)) + bonus)
 
 
 def one_line(text: str) -> str:

@@ -10,8 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "nmt"
 ALWAYS = {"errors", "settings", "files", "tables"}
 BELOW_CLI = {
-    "text", "corpus", "scoring", "model", "attention", "search", "translate", "validation",
-    "training", "experiment", "advice", "launch", "show", "pictures",
+    "text", "corpus", "scoring", "model", "attention", "search", "sources", "translate", "suspect",
+    "validation", "training", "experiment", "advice", "launch", "show", "pictures",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -24,21 +24,27 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scoring": {"text"},
     "model": {"attention", "text"},
     "search": {"model"},
-    "translate": {"text", "corpus", "model", "search", "scoring"},
+    "sources": {"text", "model", "search"},
+    "translate": {"text", "corpus", "model", "search", "scoring", "sources"},
+    "suspect": {"text", "search", "translate"},
     "validation": {"translate", "scoring", "text", "model", "search"},
+    "alignment": {"text"},
+    "forced": {"alignment", "text", "corpus", "model", "search", "translate"},
     "training": {"corpus", "model"},
     "pictures": set(),
-    "experiment": {"text", "corpus", "attention", "model", "training", "search", "scoring"},
+    "experiment": {"text", "corpus", "attention", "model", "training", "search", "scoring"}
+    | {"suspect"},
     "advice": {"text", "corpus", "attention", "model", "training", "experiment"},
     "launch": BELOW_CLI - {"launch", "show", "pictures"},
-    "show": BELOW_CLI - {"show", "pictures"},
+    "show": BELOW_CLI - {"show", "pictures"} | {"alignment"},
     "watch": BELOW_CLI,
-    "export": {"text", "attention", "model", "search", "translate", "validation"},
+    "export": {"text", "attention", "model", "search", "sources", "translate", "validation"},
     "bench": BELOW_CLI | {"export"},
     "checks": BELOW_CLI,
     "study": BELOW_CLI | {"bench", "export"},
     "plan": BELOW_CLI | {"bench", "export"},
-    "cli": BELOW_CLI | {"cli", "bench", "export", "checks", "plan", "study", "watch"},
+    "cli": BELOW_CLI
+    | {"cli", "alignment", "bench", "checks", "export", "forced", "plan", "study", "watch"},
     "__init__": set(),
     "__main__": {"cli"},
 }

@@ -124,6 +124,21 @@ def cut_translations(case: Case) -> Pitfall | None:
     )
 
 
+def parted_lines(case: Case) -> Pitfall | None:
+    """Find lines that are learnt whole, but would be translated in parts."""
+    most, encode = case.experiment.search.max_pieces, case.experiment.encode
+    longest = encode.max_pieces if case.longest is None else case.longest - 1  # without its end
+    if not 0 < most < longest:
+        return None
+    known = f"encode.max_pieces = {encode.max_pieces:,} lets lines of {longest:,} pieces pass"
+    return Pitfall(
+        f"search.max_pieces = {most:,}",
+        (known if case.longest is None else f"the longest line to train on has {longest:,} pieces")
+        + ", and such lines are translated in parts",
+        "raise search.max_pieces",
+    )
+
+
 def slow_bf16(case: Case) -> Pitfall | None:
     """Find bf16 on a machine that has to emulate it."""
     if case.experiment.compute.precision != "bf16" or case.has_fast_bf16 is not False:

@@ -66,7 +66,8 @@ def batch(
     lines = list(read_lines(text))
     if not lines:
         raise DataError(f"{shown_path(text)} has no lines; there is nothing to translate")
-    package, search, compute = load_parts(model, table)
+    package, asked, compute = load_parts(model, table)
+    search = asked.search
     if at_most is None:
         at_most = 0.0 if search.batch_invariant else AT_MOST
     outcomes = list(watched(Trial(lines, package, search, compute)))

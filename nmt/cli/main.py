@@ -25,6 +25,8 @@ COMMANDS = {  # in the order of the chain, which is the order of the help text
     ),
     "translate": ("Translate lines with a trained model.", "nmt.cli.translate:translate"),
     "export": ("Write a model in the format of another program.", "nmt.cli.export:export"),
+    "force": ("Score given translations by a model: forced decoding.", "nmt.cli.force:force"),
+    "align": ("Say which words of parallel text go with which.", "nmt.cli.align:align"),
     "score": ("Score translations against references.", "nmt.cli.score:score"),
     "show": ("Show what a model, run, or encoded corpus holds.", "nmt.cli.show:show"),
     "diff": ("Say what differs between two runs, next to their scores.", "nmt.cli.diff:diff"),

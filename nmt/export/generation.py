@@ -1,6 +1,7 @@
 """Translation by `generate` of the package transformers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from nmt.export.grouped import ExportedTranslator
 from nmt.export.marian import quietly
 from nmt.search.config import SearchConfig
 from nmt.search.hypothesis import Hypothesis
+from nmt.sources import SourceLine
 from nmt.translate import Candidate
 
 
@@ -83,12 +85,10 @@ class GeneratingTranslator(ExportedTranslator):
         penalty = min(length + 1, len(ids)) ** self._search.length_alpha
         return Hypothesis(tuple(ids[:length]), score * penalty, score)
 
-    def _candidates(self, hypotheses: Sequence[Hypothesis]) -> tuple[Candidate, ...]:
+    def _candidate(self, line: SourceLine, chosen: Sequence[Hypothesis]) -> Candidate:
         """Turn hypotheses into text, as the tokenizer does."""
-        if not hypotheses:
-            return super()._candidates(hypotheses)
-        texts = self._tokenizer.batch_decode(
-            [list(each.ids) for each in hypotheses], skip_special_tokens=True
-        )
-        pairs = zip(texts, hypotheses, strict=True)
-        return tuple(Candidate(text, each.score, each.log_prob) for text, each in pairs)
+        whole = super()._candidate(line, chosen)
+        if len(chosen) != 1 or not line.sentences[0].ids:
+            return whole
+        ids = list(chosen[0].ids)
+        return replace(whole, text=self._tokenizer.decode(ids, skip_special_tokens=True))

@@ -1,5 +1,6 @@
 """Translation by another program, with the text handling of `nmt.translate`."""
 
+import copy
 from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import groupby
@@ -9,7 +10,8 @@ from nmt.export.folder import Export
 from nmt.export.limits import Shape
 from nmt.search.config import SearchConfig
 from nmt.search.hypothesis import Hypothesis
-from nmt.translate import Sentence, Translator
+from nmt.sources import Sentence, SourceReader
+from nmt.translate import Translator
 
 
 class ExportedTranslator(Translator):
@@ -24,7 +26,14 @@ class ExportedTranslator(Translator):
         self._segmenters = export.segmenters
         self._search = search
         self._max_length = Shape.of(export.settings).model.max_length
-        self._tags = export.segmenters.source.tag_ids(search.source_tag)
+        self._reader = SourceReader(export.segmenters, search, self._max_length)
+
+    def searching(self, search: SearchConfig) -> "ExportedTranslator":
+        """Give one that searches in another way, and reads lines as this one does."""
+        refuse_unlike(search)
+        other = copy.copy(self)
+        other._search = search
+        return other
 
     @abstractmethod
     def search(self, sources: Sequence[Sequence[int]], limit: int) -> list[list[Hypothesis]]:
@@ -66,6 +75,8 @@ def refuse_unlike(search: SearchConfig) -> None:
     refused = (
         ("method", "beam", "which draws other random numbers"),
         ("no_repeat_ngram", 0, "which changes the probabilities of what is left"),
+        ("shortlist", False, "which chooses from all pieces"),
+        ("batch_invariant", False, "which does not promise it"),
         ("stop", "ctranslate2", "which has rules of its own"),
     )
     for name, needed, reason in refused:

@@ -16,7 +16,7 @@ from nmt.settings import Table, build
 from nmt.text.lines import read_lines
 from nmt.translate import Translation, Translator
 
-ALWAYS = ("limit_ratio", "limit_extra", "batch_tokens", "source_tag")
+ALWAYS = ("limit_ratio", "limit_extra", "max_pieces", "batch_tokens", "source_tag")
 OF_BEAM = ("beam", "length_alpha")
 
 

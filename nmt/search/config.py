@@ -60,12 +60,17 @@ class SearchConfig:
         0, "No so many pieces in a row stand twice in a translation; 0: they may."
     )
     shortlist: bool = setting(
-        True,
-        "Search by a beam only among the target pieces that the source suggests, where the model "
-        "has learnt which; other searches, and what is asked of their words, need all.",
+        False,
+        "Faster: search by a beam only among the target pieces that the source suggests, where the "
+        "model has learnt which; other searches, and what is asked of their words, need all.",
     )
     limit_ratio: float = setting(2.0, "Most target pieces for each source piece.")
     limit_extra: int = setting(10, "Target pieces allowed beyond that.")
+    max_pieces: int = setting(
+        256,
+        "Most pieces of a line that are read at once; a longer line is cut where sentences end and "
+        "translated in parts. 0: as many as the model can read.",
+    )
     batch_tokens: int = setting(2048, "Source tokens translated at once, padding included.")
     batch_invariant: bool = setting(
         False,
@@ -87,7 +92,7 @@ class SearchConfig:
                 "search.limit_ratio must be at least 0 and search.limit_extra at least 1, "
                 f"not {self.limit_ratio} and {self.limit_extra}"
             )
-        for name, least in (("batch_tokens", 1), ("no_repeat_ngram", 0)):
+        for name, least in (("batch_tokens", 1), ("no_repeat_ngram", 0), ("max_pieces", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(
                     f"search.{name} must be at least {least}, not {getattr(self, name)}"
@@ -156,15 +161,15 @@ class SearchConfig:
             raise ConfigError(f"search.epsilon must be at least 0 and below 1, not {self.epsilon}")
 
     @property
+    def cuts(self) -> bool:
+        """Tell whether hypotheses at the limit are cut off, not ended."""
+        return self.stop == "ctranslate2"
+
+    @property
     def can_shorten(self) -> bool:
         """Tell whether a shortlist may serve: a plain beam, of which nothing more is asked."""
         extras = self.groups > 1 or self.coverage_beta or self.no_repeat_ngram or self.cuts
         return self.shortlist and self.method == "beam" and not extras
-
-    @property
-    def cuts(self) -> bool:
-        """Tell whether hypotheses at the limit are cut off, not ended."""
-        return self.stop == "ctranslate2"
 
     def limit(self, source_length: int) -> int:
         """Give the most ids, end of sentence included, for a source of so many ids."""

@@ -73,7 +73,7 @@ class TrainingConfig:
     shortlist: bool = setting(
         True,
         "Learn from the corpus, before the first update, which target pieces each source piece "
-        "suggests; search.shortlist makes use of it.",
+        "suggests, so that search.shortlist can be asked for.",
     )
     keep: int = setting(5, "Last checkpoints that stay on disk, besides the best.")
     tensorboard: bool = setting(

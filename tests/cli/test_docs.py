@@ -61,5 +61,22 @@ def test_options_of_translate_stand_in_its_page_and_no_others() -> None:
     named = set(re.findall(r"--[a-z][a-z-]+", (DOCS / "translating.md").read_text("utf-8")))
     assert named - known == {"--at-most"}  # of check batch
     assert known - named <= {"--verbose", "--quiet", "--config", "--set", "--threads", "--device",
-                             "--precision", "--no-batch-invariant", "-v", "-q",
+                             "--precision", "--no-batch-invariant", "--no-shortlist", "--shortlist",
+                             "-v", "-q",
                              "model", "text"}  # fmt: skip
+
+
+def test_options_of_force_and_align_stand_in_their_page_and_no_others() -> None:
+    from nmt.cli.align import align
+    from nmt.cli.force import force
+
+    known = {
+        name
+        for command in (align, force)
+        for each in command.params
+        for name in (*each.opts, *each.secondary_opts)
+    }
+    named = set(re.findall(r"--[a-z][a-z-]+", (DOCS / "given-pairs.md").read_text("utf-8")))
+    assert named <= known
+    assert known - named <= {"--verbose", "--quiet", "--config", "--set", "--threads", "--device",
+                             "--precision", "-v", "-q"} | {"model", "source", "target"}  # fmt: skip

@@ -123,6 +123,20 @@ def test_a_verification_may_search_otherwise(nmt: Command) -> None:
             "export --quantization",
         ),
         (
+            ("--details", "--format", "json"),
+            "--details is not for --engine ctranslate2, which does not tell them",
+        ),
+        (
+            ("--shortlist",),
+            "search.shortlist = True is not for --engine ctranslate2, which chooses from all "
+            "pieces; it needs False",
+        ),
+        (
+            ("--batch-invariant",),
+            "search.batch_invariant = True is not for --engine ctranslate2, which does not promise "
+            "it; it needs False",
+        ),
+        (
             ("--prefix", "test.tgt"),
             "--prefix is not for --engine ctranslate2, which leaves a prefix out of the score",
         ),
