@@ -168,7 +168,7 @@ class SearchConfig:
     @property
     def can_shorten(self) -> bool:
         """Tell whether a shortlist may serve: a plain beam, of which nothing more is asked."""
-        extras = self.groups > 1 or self.coverage_beta or self.no_repeat_ngram or self.cuts
+        extras = self.groups > 1 or self.coverage_beta or self.no_repeat_ngram
         return self.shortlist and self.method == "beam" and not extras
 
     def limit(self, source_length: int) -> int:
