@@ -4,8 +4,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+import torch
+
+from nmt.bench.marks import Setup
 from nmt.export.engine import Engine, EngineTranslator, exported
 from nmt.export.folder import Export
+from nmt.model.compute import on_threads
 from nmt.search.config import SearchConfig
 from nmt.search.hypothesis import Hypothesis
 from nmt.sources import Sentence
@@ -20,7 +24,7 @@ class TimedExport(EngineTranslator):
     """
 
     def __init__(self, export: Export, search: SearchConfig, engine: Engine, length: int) -> None:
-        super().__init__(export, replace(search, stop="ctranslate2", shortlist=False), engine)
+        super().__init__(export, by_its_rules(search), engine)
         self._length = length
 
     def _search_all(self, sentences: Sequence[Sentence], *, forced: bool) -> list[list[Hypothesis]]:
@@ -33,30 +37,39 @@ class TimedExport(EngineTranslator):
             found[place] = hypotheses
         return found
 
-    def search(self, sources: Sequence[Sequence[int]], limit: int) -> list[list[Hypothesis]]:
+    def search(
+        self, sources: Sequence[Sequence[int]], limit: int, least: int = 0
+    ) -> list[list[Hypothesis]]:
         """Translate ids, without the end of sentence.
 
         At a fixed length the library takes as many steps as we do. What it writes in the last,
         where we write the end, does not count.
         """
         if not self._length:
-            return super().search(sources, limit)
-        found = self.found(sources, self._length + 1, self._length)
+            return super().search(sources, limit, least)
+        found = super().search(sources, self._length + 1, self._length)
         return [[replace(h, ids=h.ids[: self._length]) for h in each] for each in found]
 
 
+def by_its_rules(search: SearchConfig) -> SearchConfig:
+    """Leave the end of the search, and where each line stands, to the library."""
+    return replace(search, stop="ctranslate2", shortlist=False, batch_invariant=False)
+
+
 @contextmanager
-def opened(
-    model: str, search: SearchConfig, quantization: str, threads: tuple[int, int], length: int
-) -> Iterator[TimedExport]:
-    """Export a model for as long as it is measured.
+def opened(model: str, setup: Setup, quantization: str, alone: bool) -> Iterator[TimedExport]:
+    """Export a model for as long as it is measured, and let it use what ours may use.
 
     Args:
-        threads: Searches side by side, and threads of each.
+        alone: Whether all threads serve one search; else each has a search of its own.
 
     Raises:
         ConfigError: CTranslate2 cannot hold the model, does not search so, or is not installed.
     """
+    device = setup.compute.device
+    count = torch.get_num_threads() if device.type == "cpu" else 1
+    threads, searches = (count, 1) if alone else (1, count)
     with exported(model, quantization) as export:
-        engine = Engine(export.folder, "cpu", threads[1], threads[0])
-        yield TimedExport(export, search, engine, length)
+        with on_threads(count):  # the library sets our threads too, to those of one search
+            engine = Engine(export.folder, str(device), threads, searches)
+        yield TimedExport(export, setup.search, engine, setup.way.length)

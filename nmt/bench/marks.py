@@ -16,7 +16,7 @@ class Setup:
 
     search: SearchConfig
     compute: Compute
-    way: Way = Way()
+    way: Way
 
     def build(self, package: Package) -> TimedTranslator:
         """Make what translates so."""

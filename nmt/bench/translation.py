@@ -113,9 +113,7 @@ def summed_up(name: str, speeds: Sequence[float], translations: Sequence[Transla
     return Speed(name, Range.of(speeds), Range.of(of_pieces), pieces)
 
 
-def measure_lines(
-    translators: Translators, lines: Sequence[str]
-) -> tuple[list[Latency], Speeds]:
+def measure_lines(translators: Translators, lines: Sequence[str]) -> tuple[list[Latency], Speeds]:
     """Translate lines one at a time, each by all in turn, the first few of them unclocked before.
 
     Returns:
@@ -157,16 +155,17 @@ def ratios(speeds: Speeds, names: Iterable[str], others: Iterable[str]) -> list[
     ]
 
 
-def text_seconds(
-    segmenters: Segmenters, lines: Sequence[str], translations: Iterable[Translation]
+def share_of_text(
+    segmenters: Segmenters, lines: Sequence[str], measured: Measured, name: str
 ) -> float:
-    """Time what is done to characters alone: segmenting, and joining the best translations."""
-    ids = [each.candidates[0].ids for each in translations]
+    """Tell which share of one's time goes into characters: segmenting, and joining pieces."""
+    ids = [each.candidates[0].ids for each in measured.translations[name]]
 
     def work(_: int) -> float:
         segmenters.source.encode_lines(lines)
         for each in ids:
             segmenters.target.decode(each)
-        return 1
+        return len(lines)
 
-    return 1 / statistics.median(in_turns([work], TEXT_TURNS)[0])
+    (speeds,) = in_turns([work], TEXT_TURNS)
+    return statistics.median(measured.turns[name]) / statistics.median(speeds)

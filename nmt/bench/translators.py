@@ -1,7 +1,6 @@
 """Translators to be timed: as users have them, but for what a benchmark changes."""
 
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,8 @@ from nmt.model.directory import Package
 from nmt.search.config import SearchConfig
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.scorer import Scorer
-from nmt.translate import Candidate, Sentence, Translation, Translator
+from nmt.sources import Sentence
+from nmt.translate import Translator
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class TimedTranslator(Translator):
     def _side_by_side(
         self, groups: Sequence[Sequence[Sentence]], forced: bool
     ) -> list[list[list[Hypothesis]]]:
-        if self._way.side_by_side:
+        if self._way.side_by_side or self._search.batch_invariant:
             return super()._side_by_side(groups, forced)
         return [self._search_batch(group, forced) for group in groups]
 
