@@ -98,14 +98,10 @@ def translate(
     Inside the clock is the way from lines to translations, segmenting and joining included;
     loading is not.
     """
-    refuse_together({"--alone": alone, "--compare": compare}, "measure one at a time")
-    refuse_together(
-        {"--compare": compare, "--against": bool(against)}, "compare with one at a time"
-    )
+    refuse_together({"--compare": compare, "--alone": alone})
+    refuse_together({"--compare": compare, "--against": bool(against)})
     if quantizations and not against:
-        raise ConfigError(
-            "--quantization is of another program's weights: add --against ctranslate2"
-        )
+        raise ConfigError("--quantization needs --against ctranslate2, whose weights it is of")
     refuse_marked(table)
     from nmt.bench.marks import Setup
     from nmt.bench.translation_report import as_object
@@ -169,9 +165,8 @@ def show_changes(sitting: Sitting, turns: int) -> dict[str, list[Any]]:
 
     found = []
     setup = fast(sitting.setup, sitting.package)
-    sitting.tell(
-        [*sitting.conditions().spelled(), "", f"speed over that of fast: {setup.described()}"]
-    )
+    sitting.tell([*sitting.conditions().spelled(), ""])
+    sitting.tell([f"speed over that of fast ({setup.described()}), sentences/s, what is changed"])
     for each in measure_changes(sitting.package, setup, sitting.lines, turns):
         found.append(each)
         sitting.tell([change_line(each)])
@@ -233,7 +228,7 @@ def refuse_marked(table: Table) -> None:
             )
 
 
-def refuse_together(given: dict[str, bool], advice: str) -> None:
+def refuse_together(given: dict[str, bool]) -> None:
     """Refuse flags of which one is enough."""
     if all(given.values()):
-        raise ConfigError(f"{' and '.join(given)} exclude each other; {advice}")
+        raise ConfigError(f"{' and '.join(given)} exclude each other; measure one at a time")
