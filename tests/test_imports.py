@@ -10,7 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "nmt"
 ALWAYS = {"errors", "settings", "files", "tables"}
 BELOW_CLI = {
-    "text", "corpus", "scoring", "model", "attention", "search", "sources", "translate", "suspect",
+    "text", "corpus", "scoring", "model", "attention", "search", "ensemble", "sources",
+    "translate", "generate", "suspect",
     "validation", "training", "experiment", "advice", "launch", "show", "pictures",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
@@ -23,9 +24,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "corpus": {"text"},
     "scoring": {"text"},
     "model": {"attention", "text"},
-    "search": {"model"},
-    "sources": {"text", "model", "search"},
-    "translate": {"text", "corpus", "model", "search", "scoring", "sources"},
+    "search": {"model", "text"},
+    "ensemble": {"text", "corpus", "model", "search"},
+    "sources": {"text", "model", "search", "ensemble"},
+    "translate": {"text", "corpus", "model", "search", "scoring", "ensemble", "sources"},
+    "generate": {"text", "corpus", "model", "search", "sources", "translate"},
     "suspect": {"text", "search", "translate"},
     "validation": {"translate", "scoring", "text", "model", "search"},
     "alignment": {"text"},
@@ -38,7 +41,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "launch": BELOW_CLI - {"launch", "show", "pictures"},
     "show": BELOW_CLI - {"show", "pictures"} | {"alignment"},
     "watch": BELOW_CLI,
-    "export": {"text", "attention", "model", "search", "sources", "translate", "validation"},
+    "export": {
+        "ensemble",
+        "text",
+        "attention",
+        "model",
+        "search",
+        "sources",
+        "translate",
+        "validation",
+    },
     "bench": BELOW_CLI | {"export"},
     "checks": BELOW_CLI,
     "study": BELOW_CLI | {"bench", "export"},

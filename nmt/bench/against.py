@@ -13,6 +13,7 @@ from nmt.model.compute import on_threads
 from nmt.search.config import SearchConfig
 from nmt.search.hypothesis import Hypothesis
 from nmt.sources import Sentence
+from nmt.text.demand import Demand
 
 
 class TimedExport(EngineTranslator):
@@ -21,21 +22,27 @@ class TimedExport(EngineTranslator):
     Args:
         search: Ours; where it stops is the library's own matter.
         length: Pieces of every hypothesis, its end not counted; 0: as search finds them.
+
+    Attributes:
+        version: Of the library.
     """
 
     def __init__(self, export: Export, search: SearchConfig, engine: Engine, length: int) -> None:
         super().__init__(export, by_its_rules(search), engine)
         self._length = length
+        self.version: str = export.record["version"]
 
     def _search_all(self, sentences: Sequence[Sentence], *, forced: bool) -> list[list[Hypothesis]]:
-        filled = [place for place, sentence in enumerate(sentences) if sentence.ids]
-        sources = [sentences[place].ids for place in filled]
-        # One limit for all: a call for each would keep its threads from working side by side.
-        limit = self._limit(1 + max(map(len, sources), default=0), 0)
-        found: list[list[Hypothesis]] = [[] for _ in sentences]
-        for place, hypotheses in zip(filled, self.search(sources, limit), strict=True):
-            found[place] = hypotheses
-        return found
+        limits = [super(TimedExport, self)._limit(each, None) for each in sentences if each.length]
+        self._one_limit = max(limits, default=1)
+        return super()._search_all(sentences, forced=forced)
+
+    def _limit(self, sentence: Sentence, demand: Demand | None) -> int:
+        """Give one limit for all, for a call that all of a text share.
+
+        Calls one after the other would keep the library's threads from working side by side.
+        """
+        return self._one_limit
 
     def search(
         self, sources: Sequence[Sequence[int]], limit: int, least: int = 0

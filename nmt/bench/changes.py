@@ -9,7 +9,7 @@ import torch
 from nmt.bench.marks import Setup
 from nmt.bench.translators import TimedTranslator
 from nmt.bench.turns import Work, by_turns
-from nmt.model.directory import Package
+from nmt.model.directory import TranslationPackage
 from nmt.search.config import SearchConfig
 
 Change = Callable[[Setup], Setup]
@@ -60,7 +60,7 @@ CHANGES: Mapping[str, Change] = {
 
 
 def measure_changes(
-    package: Package, setup: Setup, lines: Sequence[str], turns: int
+    package: TranslationPackage, setup: Setup, lines: Sequence[str], turns: int
 ) -> Iterator[Brought]:
     """Yield what each change brings; one that changes nothing here is left out."""
     plain = text(setup.build(package), lines)

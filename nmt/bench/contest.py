@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nmt.bench.against import opened
 from nmt.bench.marks import Setup, exact, fast
 from nmt.bench.translation import Ratio, Speeds, ratios
-from nmt.model.directory import Package
+from nmt.model.directory import TranslationPackage
 from nmt.translate import Translator
 
 EXACT, FAST = "exact", "fast"
@@ -33,7 +33,7 @@ class Contest:
 
 @contextmanager
 def contest(
-    model: str, package: Package, setup: Setup, quantizations: Sequence[str], alone: bool
+    model: str, package: TranslationPackage, setup: Setup, quantizations: Sequence[str], alone: bool
 ) -> Iterator[Contest]:
     """Make all ready to translate.
 
@@ -50,6 +50,6 @@ def contest(
     with ExitStack() as stack:
         for each in quantizations:
             name = f"ctranslate2 {each}"
-            translators[name] = stack.enter_context(opened(model, setup, each, alone))
-            ways[name] = ""
+            translators[name] = other = stack.enter_context(opened(model, setup, each, alone))
+            ways[name] = f"version {other.version}"
         yield Contest(translators, ways)

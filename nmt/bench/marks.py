@@ -6,7 +6,7 @@ import torch
 
 from nmt.bench.translators import TimedTranslator, Way
 from nmt.model.compute import Compute, has_fast_bf16
-from nmt.model.directory import Package
+from nmt.model.directory import TranslationPackage
 from nmt.search.config import SearchConfig
 
 
@@ -18,7 +18,7 @@ class Setup:
     compute: Compute
     way: Way
 
-    def build(self, package: Package) -> TimedTranslator:
+    def build(self, package: TranslationPackage) -> TimedTranslator:
         """Make what translates so."""
         return TimedTranslator(package, self.search, self.compute, self.way)
 
@@ -37,7 +37,7 @@ def exact(setup: Setup) -> Setup:
     )
 
 
-def fast(setup: Setup, package: Package) -> Setup:
+def fast(setup: Setup, package: TranslationPackage) -> Setup:
     """Use bfloat16 where the machine is fast at it, and a shortlist where the model has one."""
     asked = replace(setup.search, shortlist=True)
     shortens = asked.can_shorten and package.model.shortlist is not None

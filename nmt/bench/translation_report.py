@@ -90,7 +90,10 @@ def spelled(values: Range, form: str = ",.1f") -> str:
     return f"{values.median:{form}} ({values.low:{form}} to {values.high:{form}})"
 
 
-def as_object(conditions: Conditions, **found: Iterable[Any]) -> dict[str, Any]:
-    """Hold all of a measurement."""
-    records = {name: [asdict(each) for each in values] for name, values in found.items()}
-    return {**asdict(conditions), **records}
+def as_object(conditions: Conditions, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Hold all of a measurement; what comes in lists are dataclasses."""
+    plain = {
+        name: [asdict(each) for each in value] if isinstance(value, list) else value
+        for name, value in found.items()
+    }
+    return {**asdict(conditions), **plain}

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +9,11 @@ from numpy.typing import NDArray
 from nmt.bench.fixed_length import FixedLengthScorer
 from nmt.errors import ConfigError
 from nmt.model.compute import Compute
-from nmt.model.directory import Package
+from nmt.model.directory import TranslationPackage
 from nmt.search.config import SearchConfig
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.scorer import Scorer
 from nmt.sources import Sentence
+from nmt.text.demand import Demand
 from nmt.translate import Translator
 
 
@@ -37,21 +36,23 @@ class TimedTranslator(Translator):
     """Translate by a model of ours in a given way."""
 
     def __init__(
-        self, package: Package, search: SearchConfig, compute: Compute, way: Way = Way()
+        self, package: TranslationPackage, search: SearchConfig, compute: Compute, way: Way
     ) -> None:
-        super().__init__(package.model, package.segmenters, search, compute)
         self._way = way
+        super().__init__(package.model, package.segmenters, search, compute)
 
-    def _scoring(self, forced: bool) -> Scorer[Any]:
-        scorer = super()._scoring(forced)
-        if not self._way.length:
-            return scorer
-        return FixedLengthScorer(scorer, self._way.length, self._ends.end)
-
-    def _limit(self, source_length: int, prefix_length: int) -> int:
+    def _prepare(self, search: SearchConfig) -> None:
+        super()._prepare(search)
         if self._way.length:
-            return self._way.length + 1  # the end
-        return super()._limit(source_length, prefix_length)
+            fixed = self._way.length, self._ends.end
+            self._scorer = FixedLengthScorer(self._scorer, *fixed)
+            if self._short is not None:
+                self._short = FixedLengthScorer(self._short, *fixed)
+
+    def _limit(self, sentence: Sentence, demand: Demand | None) -> int:
+        if self._way.length:
+            return self._way.length + (0 if self._search.cuts else 1)  # the end
+        return super()._limit(sentence, demand)
 
     def _side_by_side(
         self, groups: Sequence[Sequence[Sentence]], forced: bool

@@ -10,7 +10,7 @@ from itertools import zip_longest
 import torch
 
 from nmt.model.compute import Compute, on_threads
-from nmt.model.directory import Package
+from nmt.model.directory import TranslationPackage
 from nmt.search.config import SearchConfig
 from nmt.translate import LINES_AT_ONCE, Candidate, Translation, Translator
 
@@ -79,7 +79,7 @@ class Trial:
     """Lines, and what translates them."""
 
     lines: Sequence[str]
-    package: Package
+    package: TranslationPackage
     search: SearchConfig
     compute: Compute
 

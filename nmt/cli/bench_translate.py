@@ -18,7 +18,7 @@ from nmt.text.lines import read_lines, shown_path
 if TYPE_CHECKING:
     from nmt.bench.marks import Setup
     from nmt.bench.translation_report import Conditions
-    from nmt.model.directory import Package
+    from nmt.model.directory import TranslationPackage
 
 SEARCH = (
     "method", "beam", "length_alpha", "limit_ratio", "limit_extra", "batch_tokens",
@@ -121,7 +121,7 @@ def translate(
     else:
         found = show_marks(sitting, others, turns)
     if style == "json":
-        click.echo(json.dumps(as_object(sitting.conditions(), **found)))
+        click.echo(json.dumps(as_object(sitting.conditions(), found)))
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Sitting:
 
     model: str
     text: str
-    package: "Package"
+    package: "TranslationPackage"
     setup: "Setup"
     lines: list[str]
     style: str
@@ -157,7 +157,7 @@ class Sitting:
                 click.echo(line)
 
 
-def show_changes(sitting: Sitting, turns: int) -> dict[str, list[Any]]:
+def show_changes(sitting: Sitting, turns: int) -> dict[str, Any]:
     """Print what single changes bring, as soon as it is known."""
     from nmt.bench.changes import measure_changes
     from nmt.bench.marks import fast
@@ -170,10 +170,10 @@ def show_changes(sitting: Sitting, turns: int) -> dict[str, list[Any]]:
     for each in measure_changes(sitting.package, setup, sitting.lines, turns):
         found.append(each)
         sitting.tell([change_line(each)])
-    return {"changes": found}
+    return {"turns": turns, "way": setup.described(), "changes": found}
 
 
-def show_marks(sitting: Sitting, quantizations: Sequence[str], turns: int) -> dict[str, list[Any]]:
+def show_marks(sitting: Sitting, quantizations: Sequence[str], turns: int) -> dict[str, Any]:
     """Print how fast the marks translate the text, and CTranslate2 beside them."""
     from nmt.bench.contest import EXACT, contest
     from nmt.bench.translation import measure_text, share_of_text
@@ -188,10 +188,11 @@ def show_marks(sitting: Sitting, quantizations: Sequence[str], turns: int) -> di
     sitting.tell(speed_lines(found.speeds, entered.ways))
     sitting.tell(["", f"segmenting and joining: {share:.1%} of the time of {EXACT}", ""])
     sitting.tell(ratio_lines(ratios))
-    return {"speeds": found.speeds, "ratios": ratios}
+    told = {"turns": turns, "ways": entered.ways, "text_share": share}
+    return {**told, "speeds": found.speeds, "ratios": ratios}
 
 
-def show_lines(sitting: Sitting, quantizations: Sequence[str]) -> dict[str, list[Any]]:
+def show_lines(sitting: Sitting, quantizations: Sequence[str]) -> dict[str, Any]:
     """Print how long the marks take for a line that comes alone, and CTranslate2 beside them."""
     from nmt.bench.contest import contest
     from nmt.bench.translation import measure_lines
@@ -203,7 +204,7 @@ def show_lines(sitting: Sitting, quantizations: Sequence[str]) -> dict[str, list
         found, speeds = measure_lines(entered.translators, sitting.lines)
     ratios = entered.ratios(speeds)
     sitting.tell([*latency_lines(found, entered.ways), "", *ratio_lines(ratios)])
-    return {"latencies": found, "ratios": ratios}
+    return {"ways": entered.ways, "latencies": found, "ratios": ratios}
 
 
 def read(text: str) -> list[str]:

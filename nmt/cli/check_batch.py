@@ -141,5 +141,14 @@ def record(outcomes: "Sequence[Outcome]") -> dict[str, object]:
         }
         for each in outcomes
     ]
-    shown = [{**dataclasses.asdict(each), "score_difference": each.gap} for each in first(outcomes)]
+    shown = [told(each) for each in first(outcomes)]
     return {"ways": ways, "examples": shown}
+
+
+def told(difference: "Difference") -> dict[str, object]:
+    """Give both translations of a line, as `nmt translate` does."""
+    named = dataclasses.asdict(difference)
+    for side in ("usual", "other"):
+        if (found := named[side]) is not None:
+            named[side] = {key: found[key] for key in ("text", "score", "log_prob")}
+    return {**named, "score_difference": difference.gap}

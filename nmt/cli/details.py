@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from nmt.forced.reader import Reader
     from nmt.forced.reading import Details, Reading
     from nmt.model.compute import Compute
-    from nmt.model.directory import Package
+    from nmt.model.directory import TranslationPackage
     from nmt.search.config import SearchConfig
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,9 @@ def refuse_without_columns(details: bool, style: str) -> None:
         raise ConfigError("--details needs --format json or tsv, not text")
 
 
-def teller(model: str, package: "Package", search: "SearchConfig", compute: "Compute") -> "Details":
+def teller(
+    model: str, package: "TranslationPackage", search: "SearchConfig", compute: "Compute"
+) -> "Details":
     """Make what tells details, with the head that tells which words go with which."""
     from nmt.forced.reader import Reader
     from nmt.forced.reading import Details

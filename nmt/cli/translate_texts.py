@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from nmt.errors import DataError
 from nmt.text.arrival import arriving
 from nmt.text.lines import read_lines, shown_path, without_mark
 from nmt.text.mending import Mender
@@ -21,11 +20,13 @@ class Texts:
     Attributes:
         text: What to translate: a file, or `-`.
         prefix: What translations must begin with, line by line, if anything.
+        constraints: What they must and must not hold, line by line, if anything.
         errors: `strict` to refuse what is no text, `replace` to replace it.
     """
 
     text: str
     prefix: str | None
+    constraints: str | None
     errors: str
 
 
@@ -53,32 +54,3 @@ def groups(texts: Texts, most: int) -> Iterator[list[str]]:
         yield from arriving(lines, most)
     while group := list(islice(lines, most)):
         yield group
-
-
-class Prefixes:
-    """What translations must begin with, read beside the text."""
-
-    def __init__(self, texts: Texts) -> None:
-        path = texts.prefix
-        self._lines = read_text(path, texts.errors) if path else None
-        self._names = (shown_path(path), shown_path(texts.text)) if path else ("", "")
-
-    def take(self, done: int, count: int) -> list[str]:
-        """Read those of the next lines; none where there are none at all."""
-        if self._lines is None:
-            return []
-        taken = list(islice(self._lines, count))
-        if len(taken) < count:
-            raise DataError(
-                f"{self._names[0]} has {done + len(taken):,} lines, but {self._names[1]} has more; "
-                "--prefix needs as many, empty ones where nothing is asked for"
-            )
-        return taken
-
-    def refuse_more(self, done: int) -> None:
-        """Raise DataError where prefixes are left over."""
-        if self._lines is not None and next(self._lines, None) is not None:
-            raise DataError(
-                f"{self._names[1]} has {done:,} lines, but {self._names[0]} has more; "
-                "--prefix needs as many, empty ones where nothing is asked for"
-            )

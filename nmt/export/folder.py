@@ -15,7 +15,7 @@ from nmt.export.card import export_card
 from nmt.export.extras import require
 from nmt.export.limits import CTRANSLATE2, NAMES, Shape, refuse_unheld
 from nmt.files import read_json, sha256, write_sealed
-from nmt.model.directory import Package, Segmenters, load_package, resolve
+from nmt.model.directory import Segmenters, TranslationPackage, load_package, resolve
 from nmt.model.inventory import SETTINGS, WEIGHTS
 from nmt.settings import Table, load_table, save_table
 from nmt.text.segmenter import Segmenter
@@ -24,7 +24,7 @@ FORMAT = 1
 RECORD = "export.json"
 QUANTIZATIONS = ("float32", "int8", "int8_float32", "bfloat16", "float16")
 
-Write = Callable[[Package, Path], None]
+Write = Callable[[TranslationPackage, Path], None]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Export:
     record: dict[str, Any]
 
 
-def write_export(package: Package, folder: Path, target: str, quantization: str) -> None:
+def write_export(package: TranslationPackage, folder: Path, target: str, quantization: str) -> None:
     """Fill a folder, which the caller makes appear only when complete.
 
     Raises:
@@ -84,7 +84,7 @@ def refuse_two_ends(segmenters: Segmenters, target: str) -> None:
         )
 
 
-def load_for_export(model: str | Path) -> Package:
+def load_for_export(model: str | Path) -> TranslationPackage:
     """Load a model, and make sure that its metadata hold the hash of its weights."""
     package, weights = load_package(model), sha256(resolve(model) / WEIGHTS)
     return replace(package, metadata={**package.metadata, "weights": weights})

@@ -88,7 +88,7 @@ class GeneratingTranslator(ExportedTranslator):
     def _candidate(self, line: SourceLine, chosen: Sequence[Hypothesis]) -> Candidate:
         """Turn hypotheses into text, as the tokenizer does."""
         whole = super()._candidate(line, chosen)
-        if len(chosen) != 1 or not line.sentences[0].ids:
+        if len(chosen) != 1 or not line.sentences[0].length:
             return whole
         ids = list(chosen[0].ids)
         return replace(whole, text=self._tokenizer.decode(ids, skip_special_tokens=True))

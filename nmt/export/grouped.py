@@ -5,6 +5,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import groupby
 
+from nmt.ensemble import Sight
 from nmt.errors import ConfigError
 from nmt.export.folder import Export
 from nmt.export.limits import Shape
@@ -24,9 +25,11 @@ class ExportedTranslator(Translator):
     def __init__(self, export: Export, search: SearchConfig) -> None:
         refuse_unlike(search)
         self._segmenters = export.segmenters
+        self._target = export.segmenters.target
         self._search = search
-        self._max_length = Shape.of(export.settings).model.max_length
-        self._reader = SourceReader(export.segmenters, search, self._max_length)
+        self._most = Shape.of(export.settings).model.max_length
+        sight = Sight(export.segmenters.source, self._most, search.source_tag)
+        self._reader = SourceReader([sight], self._target, search, self._most)
 
     def searching(self, search: SearchConfig) -> "ExportedTranslator":
         """Give one that searches in another way, and reads lines as this one does."""
@@ -56,15 +59,19 @@ class ExportedTranslator(Translator):
             raise ConfigError(
                 "--prefix is not for --engine ctranslate2, which leaves a prefix out of the score"
             )
+        if any(sentence.phrases for sentence in sentences):
+            raise ConfigError(
+                "--constraints are not for --engine ctranslate2, which guarantees none"
+            )
 
         def limit(place: int) -> int:
-            return self._limit(len(sentences[place].ids) + 1, 0)  # 1: the end of sentence
+            return self._limit(sentences[place], None)
 
         found: list[list[Hypothesis]] = [[] for _ in sentences]
-        filled = [place for place, sentence in enumerate(sentences) if sentence.ids]
+        filled = [place for place, sentence in enumerate(sentences) if sentence.length]
         for most, group in groupby(sorted(filled, key=limit, reverse=True), limit):
             places = list(group)
-            results = self.search([sentences[place].ids for place in places], most)
+            results = self.search([sentences[place].readings[0] for place in places], most)
             for place, hypotheses in zip(places, results, strict=True):
                 found[place] = hypotheses
         return found
@@ -74,6 +81,9 @@ def refuse_unlike(search: SearchConfig) -> None:
     """Refuse a search that other programs do in another way, or not at all."""
     refused = (
         ("method", "beam", "which draws other random numbers"),
+        ("mbr", "none", "which chooses by score"),
+        ("must", (), "which guarantees nothing"),
+        ("must_not", (), "which guarantees nothing"),
         ("no_repeat_ngram", 0, "which changes the probabilities of what is left"),
         ("shortlist", False, "which chooses from all pieces"),
         ("batch_invariant", False, "which does not promise it"),

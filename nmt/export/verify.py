@@ -10,7 +10,7 @@ from nmt.export.folder import Export, read_export
 from nmt.export.grouped import ExportedTranslator
 from nmt.export.limits import CTRANSLATE2
 from nmt.model.compute import Compute, ComputeConfig, prepare
-from nmt.model.directory import Package
+from nmt.model.directory import TranslationPackage
 from nmt.search.config import SearchConfig
 from nmt.settings import Table, build
 from nmt.text.lines import read_lines
@@ -43,7 +43,11 @@ class Difference:
 
 
 def verify(
-    package: Package, folder: Path, text: str, search: SearchConfig, compute: ComputeConfig
+    package: TranslationPackage,
+    folder: Path,
+    text: str,
+    search: SearchConfig,
+    compute: ComputeConfig,
 ) -> Difference:
     """Translate a text by a model and by its export, both by the same rules.
 
@@ -66,7 +70,7 @@ def comparable(own: Table) -> SearchConfig:
 
 
 def translations(
-    package: Package, lines: Sequence[str], search: SearchConfig, compute: Compute
+    package: TranslationPackage, lines: Sequence[str], search: SearchConfig, compute: Compute
 ) -> list[Translation]:
     """Translate by the model itself, in float32."""
     translator = Translator(package.model.to(compute.device), package.segmenters, search, compute)

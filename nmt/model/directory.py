@@ -25,7 +25,7 @@ from nmt.files import read_json, sha256, write_sealed
 from nmt.model.build import build_model
 from nmt.model.card import model_card
 from nmt.model.config import ModelConfig, with_preset
-from nmt.model.contract import EncoderDecoder
+from nmt.model.contract import EncoderDecoder, SequenceModel
 from nmt.model.inventory import (
     FORMAT,
     METADATA,
@@ -40,6 +40,7 @@ from nmt.model.inventory import (
     refuse_other_settings,
     shapes_of,
 )
+from nmt.model.language import LanguageModel
 from nmt.model.sentences import Breaks
 from nmt.model.sharded import placed_as
 from nmt.model.shortlist import Shortlist
@@ -68,15 +69,29 @@ class Package:
     """What a model directory holds.
 
     Attributes:
-        model: Ready to translate: in evaluation mode.
+        model: In evaluation mode.
         settings: The whole of `config.toml`.
         metadata: The whole of `metadata.json`.
     """
 
-    model: EncoderDecoder
+    model: SequenceModel
     segmenters: Segmenters
     settings: Table
     metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TranslationPackage(Package):
+    """What the directory of a model that translates holds."""
+
+    model: EncoderDecoder
+
+
+@dataclass(frozen=True)
+class LanguagePackage(Package):
+    """What the directory of a language model holds; its segmenters are one."""
+
+    model: LanguageModel
 
 
 def save_package(folder: Path, package: Package) -> None:
@@ -168,7 +183,36 @@ def resolve(path: str | Path) -> Path:
     raise CheckpointError(f"{folder} holds no model (no metadata.json) and no run")
 
 
-def load_package(path: str | Path) -> Package:
+def load_package(path: str | Path) -> TranslationPackage:
+    """Load a model that translates, as `load_any` does.
+
+    Raises:
+        CheckpointError: It is of another kind, or cannot be loaded.
+    """
+    package = load_any(path)
+    if not isinstance(package.model, EncoderDecoder):
+        raise CheckpointError(
+            f"{path} is a language model, which has no source; name a model that translates (a "
+            "language model writes with nmt generate)"
+        )
+    return TranslationPackage(package.model, package.segmenters, package.settings, package.metadata)
+
+
+def load_language_package(path: str | Path) -> LanguagePackage:
+    """Load a language model, as `load_any` does.
+
+    Raises:
+        CheckpointError: It is of another kind, or cannot be loaded.
+    """
+    package = load_any(path)
+    if not isinstance(package.model, LanguageModel):
+        raise CheckpointError(
+            f"{path} is a model that translates; name a language model (nmt train --arch lm)"
+        )
+    return LanguagePackage(package.model, package.segmenters, package.settings, package.metadata)
+
+
+def load_any(path: str | Path) -> Package:
     """Load a model directory, or the best model of a run; it is trusted in nothing.
 
     Raises:
@@ -187,7 +231,7 @@ def load_package(path: str | Path) -> Package:
     return Package(model.eval(), segmenters, settings, metadata)
 
 
-def fitting_model(settings: Table, segmenters: Segmenters, folder: Path) -> EncoderDecoder:
+def fitting_model(settings: Table, segmenters: Segmenters, folder: Path) -> SequenceModel:
     """Make the model that settings describe, if it is that of the weights, however large.
 
     One that may take more than its weights is made without memory first. Only what a user's own
@@ -212,7 +256,7 @@ def fitting_model(settings: Table, segmenters: Segmenters, folder: Path) -> Enco
     return model
 
 
-def refuse_unfit(model: EncoderDecoder, folder: Path) -> None:
+def refuse_unfit(model: SequenceModel, folder: Path) -> None:
     """Refuse a model whose tables are absurd, or whose weights are not those of the file."""
     tables = sum(each.nbytes for each in model.buffers())
     if tables > MAX_TABLES:
@@ -243,7 +287,7 @@ def is_own(settings: Table) -> bool:
                if "variant" in each)  # fmt: skip
 
 
-def model_of(settings: Table, segmenters: Segmenters) -> EncoderDecoder:
+def model_of(settings: Table, segmenters: Segmenters) -> SequenceModel:
     """Make the model that settings describe, with fresh weights."""
     config = build(ModelConfig, with_preset(settings.get("model", {})), "model")
     attention = build(AttentionSections, settings.get("attention", {}), "attention")
@@ -252,7 +296,7 @@ def model_of(settings: Table, segmenters: Segmenters) -> EncoderDecoder:
 
 def model_for(
     config: ModelConfig, attention: AttentionSections, segmenters: Segmenters
-) -> EncoderDecoder:
+) -> SequenceModel:
     """Make a model of what segmenters produce, with fresh weights.
 
     Raises:

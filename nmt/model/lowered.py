@@ -1,14 +1,17 @@
 """A model for search: the weights of its products in the type that products run in."""
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import nn
 
-from nmt.model.contract import EncoderDecoder
+from nmt.model.contract import SequenceModel
+
+Model = TypeVar("Model", bound=SequenceModel)
 
 
-def lowered(model: EncoderDecoder, dtype: torch.dtype) -> EncoderDecoder:
+def lowered(model: Model, dtype: torch.dtype) -> Model:
     """Give the model itself, or a copy whose linear layers hold weights of another type.
 
     Autocast casts them in every step of a search, since it remembers nothing without gradients.

@@ -11,7 +11,15 @@ import torch
 from torch import Tensor
 
 from nmt.search.config import SearchConfig
-from nmt.search.expansion import Expansion, Group, add_cost, end_all, expand, keep_going
+from nmt.search.expansion import (
+    Choice,
+    Expansion,
+    Group,
+    add_cost,
+    end_all,
+    expand,
+    keep_going,
+)
 from nmt.search.hypothesis import Ends, Hypothesis
 from nmt.search.scorer import Candidates, Scorer, Source, State
 
@@ -41,7 +49,12 @@ class Live(Generic[State]):
 
 @torch.inference_mode()
 def beam_search(
-    scorer: Scorer[State], source: Source, ends: Ends, limits: Sequence[int], config: SearchConfig
+    scorer: Scorer[State],
+    source: Source,
+    ends: Ends,
+    limits: Sequence[int],
+    config: SearchConfig,
+    choice: Choice = expand,
 ) -> list[list[Hypothesis]]:
     """Search for the best translations of each sentence.
 
@@ -60,6 +73,7 @@ def beam_search(
 
     Args:
         limits: For each sentence the most ids of a translation, its end included.
+        choice: What finds the continuations of a group.
 
     Returns:
         For each sentence up to `nbest` distinct hypotheses, best first.
@@ -71,7 +85,7 @@ def beam_search(
     live = begin(scorer, source, ends, limits, config)
     while len(live.sentences):
         candidates, state = scorer.step(live.state, live.history[:, :, -1], live.parents)
-        live = advance(replace(live, state=state), candidates, ends.end, done, config)
+        live = advance(replace(live, state=state), candidates, ends.end, done, config, choice)
         live = drop_done(scorer, live, done, config)
     return [pool(groups)[: config.nbest] for groups in done]
 
@@ -98,7 +112,12 @@ def begin(
 
 
 def advance(
-    live: Live[State], candidates: Candidates, end: int, done: Done, config: SearchConfig
+    live: Live[State],
+    candidates: Candidates,
+    end: int,
+    done: Done,
+    config: SearchConfig,
+    choice: Choice,
 ) -> Live[State]:
     """Take one step with every group, and put aside the hypotheses that end."""
     at_limit, width = live.limits <= live.history.size(2), config.beam // config.groups
@@ -106,7 +125,7 @@ def advance(
     cost: Tensor | None = None
     for number in range(config.groups):
         group = Group(number, width)
-        best = expand(live.totals, candidates, group, cost)
+        best = choice(live.totals, candidates, group, cost)
         if not config.cuts:
             best = end_all(best, live.totals, candidates, at_limit, group, end)
         for sentence, hypothesis in ended(live, best, candidates, group, end, config):

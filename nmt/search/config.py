@@ -7,10 +7,13 @@ from typing import Any, ClassVar
 
 from nmt.errors import ConfigError
 from nmt.settings import setting
+from nmt.text.phrases import Phrases, phrases_of
 
 OF_BEAM = ("stop", "groups", "coverage_beta")
-OF_SAMPLING = ("temperature", "top_k", "top_p", "epsilon")
-OF_METHOD = ("method", "beam", "nbest", "diversity", *OF_BEAM, *OF_SAMPLING)
+OF_SAMPLING = ("temperature", "top_k", "top_p", "epsilon", "mbr_samples")
+OF_METHOD = ("method", "beam", "nbest", "mbr", "diversity", *OF_BEAM, *OF_SAMPLING)
+NO_RISK = "none"
+SPACES = ("prob", "log")  # in which an ensemble takes averages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,24 @@ class SearchConfig:
     epsilon: float = setting(
         0.0, "Sampling draws only pieces at least this probable, or the most probable one."
     )
+    mbr: str = setting(
+        NO_RISK,
+        "Of all that is found, give what agrees best with the rest by this metric (minimum Bayes "
+        "risk); its expected value is the score.",
+        choices=(NO_RISK, "chrf", "bleu"),
+    )
+    mbr_samples: int = setting(
+        32, "Samples among which mbr chooses; with a beam it chooses among all of that."
+    )
+    must: tuple[str, ...] = setting(
+        (), "Phrase that every translation must hold; may be given repeatedly."
+    )
+    must_not: tuple[str, ...] = setting(
+        (), "Phrase that no translation may hold; may be given repeatedly."
+    )
+    whole_words: bool = setting(
+        True, "Phrases appear as whole words only, not as parts of longer ones."
+    )
     no_repeat_ngram: int = setting(
         0, "No so many pieces in a row stand twice in a translation; 0: they may."
     )
@@ -71,6 +92,9 @@ class SearchConfig:
         "Most pieces of a line that are read at once; a longer line is cut where sentences end and "
         "translated in parts. 0: as many as the model can read.",
     )
+    limit_pieces: int = setting(
+        100, "Most pieces that a language model writes behind its prompt, end included."
+    )
     batch_tokens: int = setting(2048, "Source tokens translated at once, padding included.")
     batch_invariant: bool = setting(
         False,
@@ -84,6 +108,7 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         self._refuse_idle()
+        assert self.phrases is not None  # or it is refused
         if self.beam < 1:
             raise ConfigError(f"search.beam must be at least 1, not {self.beam}")
         self._check_beam() if self.method == "beam" else self._check_sampling()
@@ -92,7 +117,8 @@ class SearchConfig:
                 "search.limit_ratio must be at least 0 and search.limit_extra at least 1, "
                 f"not {self.limit_ratio} and {self.limit_extra}"
             )
-        for name, least in (("batch_tokens", 1), ("no_repeat_ngram", 0), ("max_pieces", 0)):
+        least_of = {"batch_tokens": 1, "no_repeat_ngram": 0, "max_pieces": 0, "limit_pieces": 1}
+        for name, least in least_of.items():
             if getattr(self, name) < least:
                 raise ConfigError(
                     f"search.{name} must be at least {least}, not {getattr(self, name)}"
@@ -113,6 +139,10 @@ class SearchConfig:
             raise ConfigError(
                 f"search.diversity = {self.diversity} needs search.groups of at least 2, not 1"
             )
+        if self.mbr_samples != defaults["mbr_samples"] and self.mbr == NO_RISK:
+            raise ConfigError(
+                f"search.mbr_samples = {self.mbr_samples} needs search.mbr, such as 'chrf'"
+            )
 
     def _check_beam(self) -> None:
         if not 1 <= self.nbest <= self.beam:
@@ -123,6 +153,11 @@ class SearchConfig:
             raise ConfigError(
                 f"search.groups must be at least 1 and divide search.beam = {self.beam}, "
                 f"not {self.groups}"
+            )
+        if self.mbr != NO_RISK and self.beam < 2:
+            raise ConfigError(
+                f"search.mbr = {self.mbr!r} chooses among the beam: search.beam must be at least "
+                f"2, not {self.beam}"
             )
         for name in ("diversity", "coverage_beta"):
             if not 0 <= getattr(self, name) < math.inf:
@@ -148,7 +183,12 @@ class SearchConfig:
                 f"search.method = 'sample' keeps no beam: search.beam must be 1, not {self.beam}; "
                 "search.nbest says how many are drawn"
             )
-        for name, least in (("nbest", 1), ("top_k", 0)):
+        if self.mbr != NO_RISK and not 1 <= self.nbest <= self.mbr_samples:
+            raise ConfigError(
+                f"search.nbest must lie between 1 and search.mbr_samples = {self.mbr_samples}, "
+                f"not {self.nbest}"
+            )
+        for name, least in (("nbest", 1), ("top_k", 0), ("mbr_samples", 2)):
             if getattr(self, name) < least:
                 raise ConfigError(
                     f"search.{name} must be at least {least}, not {getattr(self, name)}"
@@ -169,7 +209,25 @@ class SearchConfig:
     def can_shorten(self) -> bool:
         """Tell whether a shortlist may serve: a plain beam, of which nothing more is asked."""
         extras = self.groups > 1 or self.coverage_beta or self.no_repeat_ngram
-        return self.shortlist and self.method == "beam" and not extras
+        asked = self.must or self.must_not or self.mbr != NO_RISK
+        return self.shortlist and self.method == "beam" and not extras and not asked
+
+    @property
+    def phrases(self) -> Phrases:
+        """Give what every translation must and must not hold.
+
+        Raises:
+            DataError: No text can do it.
+        """
+        asked = self.must, self.must_not, "search.must and must_not"
+        return phrases_of(*asked, whole_words=self.whole_words)
+
+    @property
+    def num_found(self) -> int:
+        """Give how many translations of a sentence are searched for, to choose among."""
+        if self.mbr == NO_RISK:
+            return self.nbest
+        return self.beam if self.method == "beam" else self.mbr_samples
 
     def limit(self, source_length: int) -> int:
         """Give the most ids, end of sentence included, for a source of so many ids."""

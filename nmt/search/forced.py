@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from nmt.model.contract import EncoderDecoder
 from nmt.model.weights import Listener
 from nmt.search.hypothesis import Ends
 from nmt.search.scorer import ModelScorer, Scorer, Source, State
@@ -52,6 +53,7 @@ def force(
     """
     target, lengths = between(targets, ends, source.ids.device)
     model, following = scorer.model, target[:, 1:]
+    assert isinstance(model, EncoderDecoder), "a source is read"
     with scorer.compute.autocast():
         memory = model.encode(source.ids, source.lengths)
         listener = Listener(model) if need_weights else None

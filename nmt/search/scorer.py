@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nmt.model.compute import Compute
-from nmt.model.contract import DecodingState, EncoderDecoder
+from nmt.model.contract import DecodingState, SequenceModel
 from nmt.model.lowered import lowered
 
 State = TypeVar("State")
@@ -125,19 +125,18 @@ def exact(dtype: torch.dtype) -> torch.dtype:
 
 
 class ModelScorer:
-    """Score continuations by an encoder-decoder."""
+    """Score continuations by a model."""
 
-    def __init__(self, model: EncoderDecoder, compute: Compute) -> None:
+    def __init__(self, model: SequenceModel, compute: Compute) -> None:
         self.model = lowered(model, compute.dtype)
         self.compute = compute
         weight = model.output_weight().detach()
         self.output = weight.to(compute.dtype) if compute.dtype != torch.float32 else weight
 
     def start(self, source: Source, beam: int, limit: int) -> DecodingState:
-        """Encode the sources."""
+        """Encode the sources, where the model has any."""
         with self.compute.autocast():
-            memory = self.model.encode(source.ids, source.lengths)
-            return self.model.start(memory, beam, limit)
+            return self.model.begin((source.ids, source.lengths), beam, limit)
 
     def step(
         self, state: DecodingState, ids: Tensor, parents: Tensor

@@ -10,6 +10,7 @@ from nmt.search.config import SearchConfig
 from nmt.suspect.config import SuspectConfig
 from nmt.suspect.detectors import Rendering, mean_probability, suspicions
 from nmt.text.notices import Notices
+from nmt.text.phrases import Phrases
 from nmt.translate import Candidate, Translation, Translator, one_line
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,11 @@ class Guard:
         self._lines = self._found = self._mended = 0
 
     def translate_together(
-        self, lines: Sequence[str], first_number: int = 1, prefixes: Sequence[str] = ()
+        self,
+        lines: Sequence[str],
+        first_number: int = 1,
+        prefixes: Sequence[str] = (),
+        phrases: Sequence[Phrases] = (),
     ) -> list[Translation]:
         """Translate lines of which the first has the given number, as `Translator` does.
 
@@ -44,15 +49,14 @@ class Guard:
         """
         found = [
             self._marked(each)
-            for each in self._translator.translate_together(lines, first_number, prefixes)
+            for each in self._translator.translate_together(lines, first_number, prefixes, phrases)
         ]
         self._lines += len(lines)
         places = [place for place, each in enumerate(found) if each.candidates[0].suspect]
         for place in places:
             self._tell(first_number + place, found[place])
         if places and self._config.on_suspect == "retry":
-            begun = prefixes or [""] * len(lines)
-            again = self._retried(found, places, first_number, begun)
+            again = self._retried(found, places, first_number, (prefixes, phrases))
             self._mended += sum(not each.candidates[0].suspect for each in again.values())
             found = [again.get(place, each) for place, each in enumerate(found)]
         if self._config.on_suspect == "source":
@@ -111,7 +115,7 @@ class Guard:
         found: Sequence[Translation],
         places: Sequence[int],
         first_number: int,
-        prefixes: Sequence[str],
+        asked: tuple[Sequence[str], Sequence[Phrases]],
     ) -> dict[int, Translation]:
         """Search again for some lines, until each has one that is not suspect or means end."""
         best = {place: found[place] for place in places}
@@ -121,7 +125,8 @@ class Guard:
                 break
             again = self._translator.searching(search).translate_together(
                 [found[place].source for place in left],
-                prefixes=[prefixes[place] for place in left],
+                prefixes=[asked[0][place] for place in left] if asked[0] else (),
+                phrases=[asked[1][place] for place in left] if asked[1] else (),
                 numbers=[first_number + place for place in left],
             )
             for place, each in zip(left, again, strict=True):

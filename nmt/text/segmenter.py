@@ -157,6 +157,22 @@ class Segmenter:
         """List all pieces by id."""
         return [self._processor.id_to_piece(id_) for id_ in range(self.vocab_size)]
 
+    @functools.cached_property
+    def surfaces(self) -> list[str | int | None]:
+        """List what each piece adds to a text: characters, a byte, or None where it adds nothing.
+
+        `decode` gives these one after another; it leaves out spaces at the start, and has a
+        replacement character for bytes that make none.
+        """
+        return [self._surface(id_, piece) for id_, piece in enumerate(self.texts)]
+
+    def _surface(self, id_: int, piece: str) -> str | int | None:
+        if self._processor.is_control(id_):
+            return None
+        if self._processor.is_byte(id_):
+            return int(piece[1:-1], 16)  # <0xE2>
+        return self.decode([id_]) if id_ == self.unknown_id else piece.replace(SPACE, " ")
+
     def score(self, id_: int) -> float:
         """Give the rank of a piece, as the model has it: higher is better."""
         score: float = self._processor.get_score(id_)

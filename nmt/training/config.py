@@ -6,7 +6,8 @@ from typing import ClassVar
 from nmt.errors import ConfigError
 from nmt.settings import setting
 
-METRICS = ("bleu", "chrf", "loss", "perplexity", "accuracy")
+LOSSES = ("perplexity", "loss", "accuracy")
+METRICS = ("bleu", "chrf", *LOSSES)
 
 
 @dataclass(frozen=True, kw_only=True)

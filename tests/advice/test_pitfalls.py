@@ -160,6 +160,7 @@ BY_SETTINGS: list[tuple[str, Changes, Changes]] = [
     ),
     ("wide-beam", ("search.beam=21",), ("search.beam=20",)),
     ("wide-beam", ("search.beam=50",), ("search.beam=50", "search.nbest=50")),
+    ("wide-beam", ("search.beam=50",), ("search.beam=50", "search.mbr=chrf")),
     (
         "short-translations",
         ("search.length_alpha=0", "search.beam=6"),

@@ -87,9 +87,9 @@ def test_a_batch_is_one_however_few_tokens_the_usual_may_hold(
     sizes = []
     original = Translator._search_batch
 
-    def watched(self: Translator, sentences: list[object]) -> object:
+    def watched(self: Translator, sentences: list[object], forced: bool) -> object:
         sizes.append(len(sentences))
-        return original(self, sentences)
+        return original(self, sentences, forced)
 
     monkeypatch.setattr(Translator, "_search_batch", watched)
     tried = trial(trained, toy, replace(BEAM, batch_tokens=1))
@@ -137,6 +137,6 @@ def test_a_line_that_is_cut_is_warned_of_once(
     tried = replace(tried, lines=["ab de", "abdeikl " * 40])
     with caplog.at_level(logging.WARNING):
         list(tried.outcomes())
-    assert [text for text in caplog.messages if "only the first" in text] == caplog.messages[:1]
+    assert [text for text in caplog.messages if "translated in" in text] == caplog.messages[:1]
     assert logging.root.manager.disable == logging.NOTSET
     assert sameness.SIZES == (1, 2, 7, 64)

@@ -120,9 +120,11 @@ def test_the_best_of_many_is_the_best(nmt: Command) -> None:
 def test_a_model_searches_as_it_was_trained_to_unless_told(nmt: Command) -> None:
     plain = nmt("translate", "run", "test.src", "--format", "json").out
     settings = load_package("run").settings["search"]
-    assert settings.pop("source_tag") == []
+    assert [settings.pop(name) for name in ("source_tag", "must", "must_not")] == [[], [], []]
+    assert settings.pop("whole_words")
     for flag in ("batch_invariant", "shortlist"):
         assert settings.pop(flag) is False
+    assert settings.pop("limit_pieces")  # of a language model
     given = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
     assert nmt("translate", "run", "test.src", "--format", "json", *given).out == plain
     for change in ("beam=1", "length_alpha=0.5", "limit_extra=1"):

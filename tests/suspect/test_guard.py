@@ -10,6 +10,7 @@ from nmt.errors import DataError
 from nmt.search.config import SearchConfig
 from nmt.suspect.config import SuspectConfig
 from nmt.suspect.guard import Guard, least_suspect, other_searches
+from nmt.text.phrases import Phrases
 from nmt.translate import Candidate, Translation, Translator
 
 GOOD, BAD, WORSE = "uno dos 7", "uno dos", "uno uno uno uno"
@@ -32,6 +33,7 @@ class Told:
         lines: Sequence[str],
         first_number: int = 1,
         prefixes: Sequence[str] = (),
+        phrases: Sequence[Phrases] = (),
         numbers: Sequence[int] = (),
     ) -> list[Translation]:
         search = self.search if numbers else SearchConfig()
