@@ -7,11 +7,13 @@
 #   TRAIN_SOURCE ...      raw text, plain or .gz or .xz
 #   CONFIG                settings of all stages; OPTIONS overrides single ones
 #   WORK                  folder of everything that is made
+#   EARLIER               stamps of stages of the recipe's own, which come before these
 #
 # A stage is done again when the content of its inputs or the value of its settings has changed,
-# not when a file was merely touched: stamps hold a hash of both. A stage's output takes its name
-# only when it is complete, so that make can be interrupted anywhere and repeated; training goes
-# on from its last checkpoint.
+# not when a file was merely touched: stamps hold hashes of the one and the other, and what a stage
+# has made is an input of the next by its hash too. A stage's output takes its name only when it is
+# complete, so that make can be interrupted anywhere and repeated; training goes on from its last
+# checkpoint. `make -n` says what would be done.
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -28,8 +30,10 @@ CONFIG ?= config.toml
 OPTIONS ?=
 WORK ?= out/$(SOURCE)-$(TARGET)
 RUN := $(WORK)/run
-ASK = $(NMT) settings --config $(CONFIG) $(OPTIONS)
 WITH = --config $(CONFIG) $(OPTIONS)
+STAMP ?= $(ENVIRONMENT)/bin/python -m nmt.stamps
+BEST := $(RUN)/best/model.safetensors $(RUN)/best/config.toml
+DRY := $(findstring n,$(firstword -$(MAKEFLAGS)))
 
 .PHONY: all help segment encode train translate evaluate clean FORCE
 
@@ -47,34 +51,41 @@ help: ## list the targets
 
 FORCE:
 
-$(WORK):
-	@mkdir -p $@
-
 # stamp NAME, FILES, SECTIONS: a file that changes when the content of the files or the settings do.
-define stamp
-$(WORK)/$(1).stamp: FORCE $(2) | $(WORK) $(INSTALLED)
-	@{ cat -- $(2); $$(ASK) $(foreach section,$(3),--section $(section)); } | sha256sum > $$@.new
-	@if cmp -s $$@.new $$@; then rm $$@.new; else mv $$@.new $$@; fi
+# A dry run asks whether it would, and takes all that comes after the first change for changed.
+renew = $(STAMP) $(WORK)/$(1).stamp --files "$(2)" --sections "$(3)"
+define lasting
+$(WORK)/$(1).stamp: FORCE $(2) | $(INSTALLED)
+	@$$(call renew,$(1),$(2),$(3)) -- $$(NMT) settings $$(WITH)
 endef
+define fleeting
+CHANGED := $$(or $$(CHANGED),$$(shell $$(call renew,$(1),$(2),$(3)) --dry-run -- $$(NMT) settings $$(WITH) || echo all))
+$(WORK)/$(1).stamp: $$(if $$(CHANGED),FORCE) | $(2) ;
+endef
+stamp = $(if $(DRY),$(call fleeting,$(1),$(2),$(3)),$(call lasting,$(1),$(2),$(3)))
+CHANGED := $(if $(wildcard $(INSTALLED)),,all)
+$(eval $(EARLIER))
 $(eval $(call stamp,segment,$(TRAIN_SOURCE) $(TRAIN_TARGET),segment))
-$(eval $(call stamp,encode,$(TRAIN_SOURCE) $(TRAIN_TARGET),encode))
-$(eval $(call stamp,train,$(DEV_SOURCE) $(DEV_TARGET),data model attention training search score compute))
-$(eval $(call stamp,translate,$(TEST_SOURCE),search))
-$(eval $(call stamp,score,$(TEST_TARGET),score))
+$(eval $(call stamp,encode,$(TRAIN_SOURCE) $(TRAIN_TARGET) $(WORK)/joint.model,encode))
+$(eval $(call stamp,train,$(DEV_SOURCE) $(DEV_TARGET) $(WORK)/corpus/corpus.json,data model attention training compute))
+$(eval $(call stamp,translate,$(TEST_SOURCE) $(BEST),search compute))
+$(eval $(call stamp,score,$(TEST_TARGET) $(WORK)/test.hypothesis.$(TARGET),score))
 
 $(WORK)/joint.model: $(WORK)/segment.stamp
 	$(NMT) segment learn $(TRAIN_SOURCE) $(TRAIN_TARGET) $(WITH) --output $@
 
-$(WORK)/corpus/corpus.json: $(WORK)/encode.stamp $(WORK)/joint.model
+$(WORK)/corpus/corpus.json: $(WORK)/encode.stamp
 	$(NMT) encode $(TRAIN_SOURCE) $(TRAIN_TARGET) $(WITH) --model $(WORK)/joint.model --output $(@D)
 
-$(RUN)/finished.json: $(WORK)/train.stamp $(WORK)/corpus/corpus.json
+$(RUN)/finished.json: $(WORK)/train.stamp
 	$(NMT) train $(WITH) --train $(WORK)/corpus --dev-source $(DEV_SOURCE) \
 		--dev-target $(DEV_TARGET) --output $(RUN) --existing auto
 	touch $@
 
-$(WORK)/test.hypothesis.$(TARGET): $(WORK)/translate.stamp $(RUN)/finished.json
+$(BEST): $(RUN)/finished.json ;
+
+$(WORK)/test.hypothesis.$(TARGET): $(WORK)/translate.stamp
 	$(NMT) translate $(RUN) $(TEST_SOURCE) $(WITH) --output $@
 
-$(WORK)/score.txt: $(WORK)/score.stamp $(WORK)/test.hypothesis.$(TARGET)
+$(WORK)/score.txt: $(WORK)/score.stamp
 	$(NMT) score $(WORK)/test.hypothesis.$(TARGET) --ref $(TEST_TARGET) $(WITH) --output $@

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "nmt"
-ALWAYS = {"errors", "settings", "files", "tables"}
+ALWAYS = {"errors", "settings", "files", "tables", "provenance"}
 BELOW_CLI = {
     "text", "corpus", "scoring", "model", "attention", "search", "ensemble", "sources",
     "translate", "generate", "suspect",
@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "files": set(),
     "settings": set(),
     "tables": set(),
+    "provenance": set(),
     "text": set(),
     "attention": set(),
     "corpus": {"text"},
@@ -55,8 +56,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checks": BELOW_CLI,
     "study": BELOW_CLI | {"bench", "export"},
     "plan": BELOW_CLI | {"bench", "export"},
+    "reproduce": BELOW_CLI,
     "cli": BELOW_CLI
-    | {"cli", "alignment", "bench", "checks", "export", "forced", "plan", "study", "watch"},
+    | {"cli", "alignment", "bench", "checks", "export", "forced", "plan", "reproduce", "study"}
+    | {"watch"},
+    "stamps": set(),
     "__init__": set(),
     "__main__": {"cli"},
 }

@@ -55,16 +55,16 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def chain(texts: Path, work: Path) -> list[str]:
+def chain(texts: Path, work: Path, more: str = "") -> list[str]:
     """Give the command that makes the default recipe small."""
-    values = {"DATA": texts, "WORK": work, "TARGET": "de", "OPTIONS": OPTIONS}
+    values = {"DATA": texts, "WORK": work, "TARGET": "de", "OPTIONS": OPTIONS + more}
     recipe = str(TOP / "recipes" / "office-help")
     return ["make", "--no-print-directory", "-C", recipe, *(f"{k}={v}" for k, v in values.items())]
 
 
-def run_chain(texts: Path, work: Path) -> str:
+def run_chain(texts: Path, work: Path, more: str = "") -> str:
     """Run the chain to its end and return all that it says."""
-    done = subprocess.run(chain(texts, work), capture_output=True, text=True, check=False)
+    done = subprocess.run(chain(texts, work, more), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -113,6 +113,33 @@ def test_a_touched_input_makes_nothing_and_a_changed_one_makes_the_rest(
     assert [stage for stage in STAGES if f"nmt {stage}" in said] == ["score"]
     reference.write_bytes(before)
     run_chain(texts, uninterrupted)
+
+
+@pytest.mark.slow
+@needs_make
+def test_settings_of_search_translate_again_but_train_nothing(
+    uninterrupted: Path, texts: Path
+) -> None:
+    before = (uninterrupted / "run" / "manifest.json").read_bytes()
+    said = run_chain(texts, uninterrupted, " --set search.beam=1")
+    assert next(stage for stage in STAGES if f"nmt {stage}" in said) == "translate"
+    assert (uninterrupted / "run" / "manifest.json").read_bytes() == before
+    run_chain(texts, uninterrupted)
+
+
+@pytest.mark.slow
+@needs_make
+def test_a_letter_of_the_training_text_trains_again(
+    uninterrupted: Path, texts: Path, tmp_path: Path
+) -> None:
+    work = Path(shutil.copytree(uninterrupted, tmp_path / "work", symlinks=True))
+    text = texts / "train.en-de.en.gz"
+    before = text.read_bytes()
+    lines = gzip.decompress(before)
+    text.write_bytes(gzip.compress(lines.replace(b"e", b"u", 1)))
+    said = run_chain(texts, work)
+    assert [stage for stage in STAGES if f"nmt {stage}" in said][:4] == list(STAGES[:4])
+    text.write_bytes(before)
 
 
 @pytest.mark.slow

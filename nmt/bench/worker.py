@@ -14,7 +14,8 @@ from typing import Any, Self
 
 from nmt.bench.cells import Cell, Figures, Measured, Scale, foresee
 from nmt.errors import ConfigError
-from nmt.model.compute import ComputeConfig, processor
+from nmt.model.compute import ComputeConfig
+from nmt.provenance import processor
 
 START_SECONDS = 300.0  # for importing torch on a busy machine
 MEMORY = ("not enough memory", "out of memory")

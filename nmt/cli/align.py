@@ -159,7 +159,7 @@ def tagged(table: Table, tags: tuple[str, ...]) -> Table:
 
 def reader_of(model: str, table: Table) -> "Reader":
     """Load a model as what reads pairs."""
-    from nmt.cli.translate import load_parts
+    from nmt.cli.translate_models import load_parts
     from nmt.forced.reader import Reader
 
     package, asked, compute = load_parts(model, table)

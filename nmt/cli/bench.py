@@ -152,7 +152,7 @@ def described(compute: "Compute") -> str:
     """Name the machine, the type and the threads."""
     import torch
 
-    from nmt.model.compute import processor
+    from nmt.provenance import processor
 
     name = processor()
     if compute.device.type == "cuda":

@@ -10,7 +10,8 @@ import click
 
 from nmt.cli.command import NmtCommand, verbosity_options
 from nmt.cli.options import config_options, setting_options
-from nmt.cli.translate import COMPUTE, SEARCH, load_parts
+from nmt.cli.translate import COMPUTE, SEARCH
+from nmt.cli.translate_models import load_parts
 from nmt.errors import DataError
 from nmt.model.compute import ComputeConfig
 from nmt.search.config import SearchConfig

@@ -10,8 +10,9 @@ from tqdm import tqdm
 
 from nmt.cli.command import NmtCommand, verbosity_options
 from nmt.cli.options import config_options, setting_options
+from nmt.cli.recording import begun, keep
 from nmt.corpus.config import EncodeConfig
-from nmt.settings import Table
+from nmt.settings import Table, to_table
 
 if TYPE_CHECKING:
     from nmt.corpus.encoded import CorpusRecord
@@ -69,7 +70,10 @@ def encode(
         segmenters.append(Segmenter.load(target_model) if target_model else segmenters[0])
     quiet = None if log.isEnabledFor(logging.INFO) else True  # None: only at a terminal
     rows = tqdm(read_rows(source, target, tsv), "encode", unit=" lines", disable=quiet)
+    inputs = ("source", "target", "model", "target_model")
+    made = begun(click.get_current_context(), inputs, {"encode": to_table(config)})
     record = encode_corpus(rows, segmenters, Path(output), config, workers)
+    keep(made, output)
     report_record(record, output)
 
 

@@ -82,7 +82,7 @@ def force(
     the model's training, unless given.
     """
     from nmt.cli.details import refuse_without_columns, teller
-    from nmt.cli.translate import load_parts
+    from nmt.cli.translate_models import load_parts
     from nmt.forced.reader import Reader
     from nmt.forced.reading import Details
     from nmt.text.lines import encode_line, open_output

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from nmt.cli.command import NmtCommand, verbosity_options
 from nmt.cli.options import config_options, setting_options
-from nmt.cli.translate import with_own
+from nmt.cli.translate_models import with_own
 from nmt.cli.translate_texts import Texts, groups
 from nmt.model.compute import ComputeConfig
 from nmt.search.config import SearchConfig

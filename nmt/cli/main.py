@@ -11,6 +11,7 @@ import click
 import nmt
 from nmt.cli.command import report
 from nmt.cli.group import LazyGroup
+from nmt.provenance import LIBRARIES
 
 COMMANDS = {  # in the order of the chain, which is the order of the help text
     "clean": ("Drop damaged and unlikely pairs from parallel text.", "nmt.cli.clean:clean"),
@@ -33,6 +34,10 @@ COMMANDS = {  # in the order of the chain, which is the order of the help text
     "score": ("Score translations against references.", "nmt.cli.score:score"),
     "show": ("Show what a model, run, or encoded corpus holds.", "nmt.cli.show:show"),
     "diff": ("Say what differs between two runs, next to their scores.", "nmt.cli.diff:diff"),
+    "reproduce": (
+        "Make a run, translation or score again; say what differs.",
+        "nmt.cli.reproduce:reproduce",
+    ),
     "check": ("Prove what is promised, on settings and data of your own.", "nmt.cli.check:check"),
     "attention": ("Choose, measure, compare and check attention.", "nmt.cli.attention:attention"),
     "bench": ("Measure speed on this machine.", "nmt.cli.bench:bench"),
@@ -42,7 +47,6 @@ COMMANDS = {  # in the order of the chain, which is the order of the help text
         "nmt.cli.settings:settings",
     ),
 }
-VERSIONS = ("torch", "sentencepiece", "sacrebleu", "safetensors", "numpy")
 
 
 def show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -50,7 +54,7 @@ def show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or ctx.resilient_parsing:
         return
     parts = [f"nmt {nmt.__version__}", f"Python {platform.python_version()}"]
-    parts += [f"{name} {importlib.metadata.version(name)}" for name in VERSIONS]
+    parts += [f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES]
     click.echo(", ".join(parts))
     ctx.exit()
 

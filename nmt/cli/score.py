@@ -9,6 +9,7 @@ import click
 
 from nmt.cli.command import NmtCommand, verbosity_options
 from nmt.cli.options import config_options, setting_options
+from nmt.cli.recording import begun, is_kept, keep, record_option, refuse_record
 from nmt.errors import ConfigError
 from nmt.scoring.config import NO_TEST, TESTS, ScoreConfig
 from nmt.scoring.metrics import DEFAULT_METRICS, METRICS
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Options = dict[str, Any]
+Table = dict[str, Any]
+
+INPUTS = ("hypotheses", "references", "source", "documents", "training", "comet")
 
 EXAMPLE = """
 nmt score test.hyp.de --ref test.de
@@ -117,6 +121,7 @@ nmt score base.de new.de --ref test.de --by-length --html report.html
 @click.option(
     "--output", type=click.Path(), default="-", show_default=True, help="Where the scores go."
 )
+@record_option
 @config_options
 @verbosity_options
 @click.pass_context
@@ -129,13 +134,47 @@ def score(context: click.Context, /, table: dict[str, Any], **_: Any) -> None:
     from nmt.text.lines import open_output, write_lines
 
     options = context.params
+    refuse_record(options["output"], options["record"])
     evaluation = evaluated(table, options)
+    kept = is_kept(options["output"], options["record"])
+    made = begun_record(context, table, evaluation.material) if kept else {}
     if options["html"]:
         from nmt.scoring.page import page
 
         with open_output(options["html"]) as stream:
             stream.write(page(evaluation, options["width"]).encode())
     write_lines(options["output"], written(evaluation, options))
+    if made:
+        keep(made, options["output"], options["record"], result=results_of(evaluation))
+
+
+def begun_record(context: click.Context, table: Table, material: "Material") -> Table:
+    """Begin the record of a score; texts from standard input are hashed as they were read."""
+    from nmt.experiment import section
+    from nmt.scoring.origins import origins_of
+    from nmt.settings import to_table
+
+    if not context.params["hypotheses"]:
+        context.params["hypotheses"] = ("-",)
+    requested = {"score": to_table(section(ScoreConfig, table))}
+    made: Table = begun(context, INPUTS, requested)
+    named = {f"hypotheses[{n}]": text for n, text in enumerate(material.systems)}
+    named |= {f"references[{n}]": text for n, text in enumerate(material.references)}
+    for name, text in named.items():
+        made["inputs"][name] = made["inputs"][name] or text.sha256
+    hypotheses = {name: Path(made["paths"][name]) for name in named if name.startswith("hyp")}
+    return {**made, "made_by": origins_of(hypotheses, made["inputs"])}
+
+
+def results_of(evaluation: "Evaluation") -> list[dict[str, Any]]:
+    """List every score with its signature, unrounded."""
+    from dataclasses import asdict
+
+    return [
+        {"hypothesis": f"hypotheses[{number}]", "metric": metric, **asdict(each.score)}
+        for metric, found in evaluation.results.items()
+        for number, each in enumerate(found)
+    ]
 
 
 def evaluated(table: dict[str, Any], options: Options) -> "Evaluation":

@@ -8,6 +8,8 @@ import click
 
 from nmt.cli.command import NmtCommand, verbosity_options
 from nmt.cli.options import config_options, setting_options
+from nmt.cli.recording import begun, keep
+from nmt.settings import to_table
 from nmt.text.config import SegmentConfig
 
 log = logging.getLogger(__name__)
@@ -61,7 +63,9 @@ def learn(texts: tuple[str, ...], output: str, table: dict[str, Any]) -> None:
     lines = itertools.chain.from_iterable(map(read_lines, texts))
     quiet = None if log.isEnabledFor(logging.INFO) else True  # None: only at a terminal
     progress = tqdm(lines, desc="reading", unit=" lines", disable=quiet)
+    made = begun(click.get_current_context(), ("texts",), {"segment": to_table(config)})
     learn_segmenter(progress, output, config, name=" + ".join(texts))
+    keep(made, output)
 
 
 @segment.command(

@@ -34,8 +34,8 @@ def shortlist(model: str, corpora: tuple[str, ...], output: str) -> None:
 
     package, read = load_package(model), Corpora(corpora)
     refuse_unlike(model, package, read)
-    package.model.shortlist = learn_shortlist(read, package.segmenters)
     with atomic_folder(output) as folder:
+        package.model.shortlist = learn_shortlist(read, package.segmenters)
         save_package(folder, package)
     found = package.model.shortlist
     log.info(
@@ -47,12 +47,13 @@ def shortlist(model: str, corpora: tuple[str, ...], output: str) -> None:
 def refuse_unlike(model: str, package: "Package", corpora: "Corpora") -> None:
     """Refuse a corpus whose ids mean other pieces, or that holds no pairs."""
     from nmt.errors import DataError
+    from nmt.model.directory import resolve
 
-    record = corpora.first.record
+    record, folder = corpora.first.record, resolve(model)
     if "target" not in record.sides:
         raise DataError(f"{corpora.first.folder} is monolingual; a shortlist is learnt from pairs")
     if record.segmenters != package.segmenters.hashes():
         raise DataError(
             f"{corpora.first.folder} was encoded with other segmenters than {model} has; encode "
-            f"its text with --model {model}/source.model --target-model {model}/target.model"
+            f"its text with --model {folder}/source.model --target-model {folder}/target.model"
         )

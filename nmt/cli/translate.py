@@ -1,8 +1,7 @@
 """The command `nmt translate`."""
 
-import dataclasses
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import repeat
 from typing import TYPE_CHECKING
@@ -14,23 +13,20 @@ from tqdm import tqdm
 from nmt.cli.beside import Parallel, refuse_shared_input
 from nmt.cli.command import NmtCommand, verbosity_options
 from nmt.cli.options import config_options, setting_options
+from nmt.cli.recording import begun, is_kept, keep, record_option, refuse_record
 from nmt.cli.translate_forms import Form
+from nmt.cli.translate_models import assembled, fusion, guarded, load_parts, native, prior_for
 from nmt.cli.translate_texts import Texts, groups
 from nmt.errors import ConfigError
 from nmt.model.compute import ComputeConfig
-from nmt.search.config import SPACES, SearchConfig, inherited
-from nmt.settings import Table, load_table
+from nmt.search.config import SPACES, SearchConfig
+from nmt.settings import Table, to_table
 from nmt.suspect.config import SuspectConfig
 
 if TYPE_CHECKING:
-    from nmt.ensemble import Ensemble, Fusion, Member
     from nmt.experiment import Experiment
     from nmt.forced.reading import Details, Reading
-    from nmt.model.compute import Compute
-    from nmt.model.directory import TranslationPackage
-    from nmt.search.fusion import LanguagePrior
     from nmt.suspect.guard import Guard
-    from nmt.text.segmenter import Segmenter
     from nmt.translate import Translation, Translator
 
 log = logging.getLogger(__name__)
@@ -56,6 +52,7 @@ COMPUTE = ("seed", "threads", "device", "precision")
 @click.argument("model", type=click.Path())
 @click.argument("text", type=click.Path(), default="-")
 @click.option("--output", type=click.Path(), default="-", help="Where translations go.")
+@record_option
 @click.option(
     "--format",
     "style",
@@ -137,6 +134,7 @@ def translate(
     model: str,
     text: str,
     output: str,
+    record: str | None,
     style: str,
     details: bool,
     prefix: str | None,
@@ -157,18 +155,15 @@ def translate(
     another --method than the model's own starts from that method's defaults.
     """
     from nmt.cli.details import refuse_without_columns, teller
+    from nmt.provenance import Tally
     from nmt.text.lines import encode_line, open_output
 
     texts = Texts(text, prefix, constraints, errors)
     refuse_shared_input(texts)
     refuse_without_columns(details, style)
-    if language is None and ctx.get_parameter_source("lm_weight") != ParameterSource.DEFAULT:
-        raise ConfigError("--lm-weight needs a language model: --lm MODEL")
-    if details and (language or others):
-        raise ConfigError("--details are of one model alone; leave out --lm and --with")
-    if engine != "native" and (language or others):
-        raise ConfigError("--engine ctranslate2 runs one model alone; leave out --lm and --with")
-    how = fusion(others, weights, ensemble_space)
+    refuse_record(output, record)
+    refuse_company(ctx)
+    how, seen, written = fusion(others, weights, ensemble_space), Tally(), Tally()
     with ExitStack() as stack:
         if engine == "native":
             package, asked, compute = loaded = load_parts(model, table)
@@ -184,6 +179,7 @@ def translate(
 
             translator, segmenters, asked = stack.enter_context(by_export(model, table, details))
             tell = None
+        made = begun_record(ctx, asked) if is_kept(output, record) else {}
         guard = None
         if asked.suspect.on_suspect != "off":
             guard = guarded(translator, segmenters.target, asked)
@@ -191,143 +187,44 @@ def translate(
         found = translations(guard or translator, texts, tell)
         stream = stack.enter_context(open_output(output))
         for number, (translation, readings) in enumerate(found, start=1):
+            seen.add(encode_line(translation.source))
             for line in form.shown(translation, number, readings):
-                stream.write(encode_line(line))
+                stream.write(written.add(encode_line(line)))
             if output == "-":
                 stream.flush()
+    if made:
+        made["inputs"]["text"] = made["inputs"]["text"] or seen.sha256
+        keep(made, output, record, written, compute=computed(asked))
     if guard:
         guard.summarise()
 
 
-def native(
-    ensemble: "Ensemble", asked: "Experiment", prior: "LanguagePrior | None"
-) -> "Translator":
-    """Make models translate lines."""
-    from nmt.translate import Translator  # deferred once more: what is refused needs no torch
+def refuse_company(context: click.Context) -> None:
+    """Refuse other models where there is one alone, and what needs one that is not there."""
+    given, source = context.params, context.get_parameter_source("lm_weight")
+    several = given["language"] or given["others"]
+    if given["language"] is None and source != ParameterSource.DEFAULT:
+        raise ConfigError("--lm-weight needs a language model: --lm MODEL")
+    if given["details"] and several:
+        raise ConfigError("--details are of one model alone; leave out --lm and --with")
+    if given["engine"] != "native" and several:
+        raise ConfigError("--engine ctranslate2 runs one model alone; leave out --lm and --with")
 
-    return Translator.of(ensemble, asked.search, prior)
+
+def begun_record(context: click.Context, asked: "Experiment") -> Table:
+    """Begin the record of a translation."""
+    sections = {"search": asked.search, "suspect": asked.suspect, "compute": asked.compute}
+    requested = {name: to_table(section) for name, section in sections.items()}
+    inputs = ("model", "text", "prefix", "constraints", "others", "language")
+    made: Table = begun(context, inputs, requested)
+    return made
 
 
-def load_parts(model: str, table: Table) -> tuple["TranslationPackage", "Experiment", "Compute"]:
-    """Load a model, where it computes, with its own settings of search, overridden by those given.
-
-    Returns:
-        The model, all settings, and where and how precisely it computes.
-    """
-    from nmt.experiment import read_experiment
+def computed(asked: "Experiment") -> Table:
+    """Say on what a translation was computed."""
     from nmt.model.compute import prepare
-    from nmt.model.directory import load_package, resolve
 
-    package = load_package(model)
-    asked = read_experiment(with_own(load_table(resolve(model) / "config.toml"), table))
-    compute = prepare(asked.compute, training=False)
-    package.model.to(compute.device)
-    return package, asked, compute
-
-
-def guarded(translator: "Translator", target: "Segmenter", asked: "Experiment") -> "Guard":
-    """Look at translations, whose scripts are those that the segmenter knows if none are named."""
-    from nmt.suspect.guard import Guard
-    from nmt.text.scripts import scripts_known
-
-    scripts = asked.suspect.target_script or scripts_known(target.texts)
-    config = dataclasses.replace(asked.suspect, target_script=scripts)
-    return Guard(translator, asked.search, config)
-
-
-def fusion(others: tuple[str, ...], weights: str | None, space: str | None) -> "Fusion":
-    """Read how models become one."""
-    from nmt.ensemble import Fusion
-
-    for flag, value in (("--weights", weights), ("--ensemble-space", space)):
-        if value is not None and not others:
-            raise ConfigError(f"{flag} needs another model; give it with --with")
-    try:
-        numbers = tuple(float(each) for each in weights.split(",")) if weights is not None else ()
-    except ValueError:
-        raise ConfigError(
-            f"--weights must be numbers separated by commas, not {weights!r}"
-        ) from None
-    return Fusion(numbers, space or SPACES[0])
-
-
-def assembled(
-    model: str,
-    loaded: tuple["TranslationPackage", "Experiment", "Compute"],
-    others: tuple[Sequence[str], Table],
-    how: "Fusion",
-) -> "Ensemble":
-    """Put a model that is loaded together with others, each with its own precision and tags.
-
-    Args:
-        others: Their names, and the settings that are asked for.
-    """
-    from nmt.ensemble import Ensemble
-
-    table = tags_alone(others[1])
-    rest = [member_of(each, load_parts(each, table)) for each in others[0]]
-    return Ensemble([member_of(model, loaded), *rest], how)
-
-
-def member_of(model: str, loaded: tuple["TranslationPackage", "Experiment", "Compute"]) -> "Member":
-    """Make a member of a model that is loaded."""
-    from nmt.ensemble import Member
-
-    package, asked, compute = loaded
-    tags = asked.search.source_tag
-    return Member(model, package.model, package.segmenters, compute, tags)
-
-
-def tags_alone(table: Table) -> Table:
-    """Leave out how to search, which the first of several models decides."""
-    return {
-        name: {key: each for key, each in values.items() if key == "source_tag"}
-        if name == "search"
-        else values
-        for name, values in table.items()
-    }
-
-
-def prior_for(
-    package: "TranslationPackage", model: str, language: tuple[str, float], compute: "Compute"
-) -> "LanguagePrior":
-    """Load a language model that writes the pieces of a model that translates.
-
-    Raises:
-        ConfigError: It was trained with another segmenter, or the weight is below 0.
-        CheckpointError: It is no language model.
-    """
-    from nmt.model.directory import load_language_package, resolve
-    from nmt.search.fusion import LanguagePrior
-
-    path, weight = language
-    helper = load_language_package(path)
-    own, other = package.segmenters.target.sha256, helper.segmenters.target.sha256
-    if own != other:
-        raise ConfigError(
-            f"--lm {path} was trained with another segmenter ({other[:12]}) than the target of "
-            f"{model} ({own[:12]}); train one on text encoded with {resolve(model)}/target.model"
-        )
-    return LanguagePrior(helper.model.to(compute.device), weight)
-
-
-def with_own(own: Table, table: Table) -> Table:
-    """Put settings that the model was trained with under those that are asked for."""
-    precision = {"precision": own.get("compute", {}).get("precision", "auto")}
-    merged, search, suspect = dict(table), own.get("search", {}), dict(own.get("suspect", {}))
-    suspect["target_script"] = suspect.get("target_script") or cleaned_script(own)
-    if isinstance(table.get("search", {}), dict):
-        search = inherited(search, table.get("search", {}))
-    for name, values in (("search", search), ("suspect", suspect), ("compute", precision)):
-        given = table.get(name, {})
-        merged[name] = {**values, **given} if isinstance(given, dict) else given
-    return merged
-
-
-def cleaned_script(own: Table) -> list[str]:
-    """Give the scripts that the targets of a model's training were to be in, if they were named."""
-    named: list[str] = own.get("clean", {}).get("target_script", [])
-    return named
+    return prepare(asked.compute, training=False).described()
 
 
 def translations(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from nmt.cli.translate import with_own
+from nmt.cli.translate_models import with_own
 from nmt.errors import ConfigError
 from nmt.settings import Table
 

@@ -11,9 +11,11 @@ import numpy as np
 from nmt.corpus.corpora import Pairs
 from nmt.corpus.store import Array
 
-MAX_PAIRS = 100_000  # more teach little, and take time and memory
+MAX_PAIRS = 100_000  # more teach little, and take time
+MAX_CELLS = 64_000_000  # 8 bytes each: half a gigabyte
 MAX_PIECES = 128  # of a side of a pair; cells grow with the square
 AT_ONCE = 2_000  # pairs
+SIDES = ("source", "target")
 ITERATIONS = 4
 LEAST_PROBABILITY = 0.003  # of a suggestion
 FREQUENT_SHARE = 0.98  # of target tokens that the frequent pieces make up
@@ -39,7 +41,7 @@ class Cells:
     """Which pieces stand in the same pair.
 
     Attributes:
-        pairs: (N,) source id * target vocabulary + target id.
+        pairs: (N,) source id * target vocabulary + target id, or the place of that among all.
         positions: (N,) number of the target token, to which all of its cells belong.
         num_positions: Target tokens.
     """
@@ -54,7 +56,8 @@ def learn_lexicon(
 ) -> Lexicon:
     """Learn from a sample of the pairs, evenly spread.
 
-    The end of the source stands for what has no source piece.
+    The end of the source stands for what has no source piece. A source piece that the sample
+    lacks suggests nothing at all, not even itself.
 
     Args:
         vocab_sizes: Of source and target.
@@ -63,30 +66,54 @@ def learn_lexicon(
 
     Source: Brown et al. (1993), https://aclanthology.org/J93-2003, section 4.1 (Model 1).
     """
-    chunks = list(cells_of(corpus, vocab_sizes[1], ends[0]))
-    known = np.unique(np.concatenate([np.unique(each.pairs) for each in chunks]))
-    sources = known // vocab_sizes[1]
-    probabilities = np.ones(len(known))
-    indices = [np.searchsorted(known, each.pairs) for each in chunks]
-    for _ in range(ITERATIONS):
-        counts = np.zeros(len(known))
-        for chunk, index in zip(chunks, indices, strict=True):
-            given = probabilities[index]
-            whole = np.bincount(chunk.positions, given, chunk.num_positions)
-            counts += np.bincount(index, given / whole[chunk.positions], len(known))
-        probabilities = counts / np.bincount(sources, counts, vocab_sizes[0])[sources]
+    known, probabilities = translations(corpus, vocab_sizes, ends[0])
     likely = known[probabilities >= LEAST_PROBABILITY]
     if copies:
-        likely = np.union1d(likely, np.arange(vocab_sizes[0]) * (vocab_sizes[1] + 1))
+        seen = np.unique(likely // vocab_sizes[1])
+        likely = np.union1d(likely, seen * (vocab_sizes[1] + 1))
     offsets = np.searchsorted(likely // vocab_sizes[1], np.arange(vocab_sizes[0] + 1))
     frequent = frequent_pieces(corpus, vocab_sizes[1], ends[1])
     return Lexicon(frequent, offsets, likely % vocab_sizes[1])
 
 
+def translations(
+    corpus: Pairs, vocab_sizes: tuple[int, int], source_end: int
+) -> tuple[Array, Array]:
+    """Give all source id * target vocabulary + target id of a pair, and how probable each is."""
+    known = np.unique(
+        np.concatenate(
+            [np.unique(each.pairs) for each in cells_of(corpus, vocab_sizes[1], source_end)]
+        )
+    )
+    chunks = [
+        Cells(
+            np.searchsorted(known, each.pairs).astype(np.int32), each.positions, each.num_positions
+        )
+        for each in cells_of(corpus, vocab_sizes[1], source_end)
+    ]
+    sources, probabilities = known // vocab_sizes[1], np.ones(len(known))
+    for _ in range(ITERATIONS):
+        counts = np.zeros(len(known))
+        for chunk in chunks:
+            given = probabilities[chunk.pairs]
+            whole = np.bincount(chunk.positions, given, chunk.num_positions)
+            counts += np.bincount(chunk.pairs, given / whole[chunk.positions], len(known))
+        probabilities = counts / np.bincount(sources, counts, vocab_sizes[0])[sources]
+    return known, probabilities
+
+
 def sample(corpus: Pairs) -> Array:
-    """Choose pairs, evenly spread."""
-    count = min(len(corpus), MAX_PAIRS)
-    return np.arange(count) * len(corpus) // max(count, 1)
+    """Choose pairs, evenly spread: no more than have room."""
+    numbers = spread(len(corpus), MAX_PAIRS)
+    lengths = [np.minimum(corpus.lengths_of(side, numbers), MAX_PIECES) for side in SIDES]
+    cells = int(((lengths[0].astype(np.int64) + 1) * lengths[1]).sum())
+    return spread(len(corpus), max(1, len(numbers) * MAX_CELLS // max(cells, MAX_CELLS)))
+
+
+def spread(size: int, most: int) -> Array:
+    """Choose no more than so many of the first numbers, evenly spread."""
+    count = min(size, most)
+    return np.arange(count) * size // max(count, 1)
 
 
 def cells_of(corpus: Pairs, target_vocab: int, source_end: int) -> Iterator[Cells]:
@@ -99,7 +126,9 @@ def cells_of(corpus: Pairs, target_vocab: int, source_end: int) -> Iterator[Cell
             target = corpus.sequence("target", number)[:MAX_PIECES].astype(np.int64)
             source = np.append(source, source_end)
             pairs.append((source[:, None] * target_vocab + target).ravel())
-            positions.append(np.tile(np.arange(done, done + len(target)), len(source)))
+            positions.append(
+                np.tile(np.arange(done, done + len(target), dtype=np.int32), len(source))
+            )
             done += len(target)
         yield Cells(np.concatenate(pairs), np.concatenate(positions), done)
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,15 @@ class Start:
         parent: The model to fine-tune; None to start from fresh weights.
         existing: What to do when the run folder exists; `auto` resumes a run of the same
             settings and inputs and replaces any other.
+        replayed: What the manifest says beyond what is so here, for a run that is made again:
+            the number of `processes`, and the update `until` which it went.
     """
 
     experiment: Experiment
     output: Path
     parent: Path | None = None
     existing: str = "refuse"
+    replayed: dict[str, Any] = field(default_factory=dict)
 
 
 def train(start: Start) -> dict[str, Any]:
@@ -59,7 +62,8 @@ def train(start: Start) -> dict[str, Any]:
         refuse_unready(start.experiment)
         experiment = with_parent(start.experiment, start.parent)
         run = run_of(start.output, ranks)
-        manifest = {**make_manifest(experiment, start.parent), "processes": ranks.size}
+        made = make_manifest(experiment, start.parent)
+        manifest = {**made, "processes": ranks.size, **start.replayed}
         if ranks.told(ranks.leads and begins_afresh(run, manifest, start.existing)):
             return begin(run, experiment, manifest, ranks)
         return go_on(run, ranks)
@@ -72,6 +76,7 @@ def begin(
     for corpus in experiment.data.train:
         refuse_overlap(EncodedCorpus(corpus), experiment.data)
     bench = Workbench.prepare(experiment, ranks)
+    bench.learn_shortlist(experiment)
     if manifest["parent"]:
         bench.take_weights(Path(manifest["parent"]))
     experiment, speed = with_planned_updates(experiment, bench, ranks)
@@ -80,7 +85,8 @@ def begin(
             Run(folder).create()
             save_table(to_table(experiment), folder / "config.toml")
             hashes = [sha256(folder / "config.toml")]
-            write_sealed(folder / "manifest.json", {**manifest, "settings": hashes})
+            told = {"compute": bench.compute.described(), "settings": hashes}
+            write_sealed(folder / "manifest.json", {**manifest, **told})
         if speed:
             with logged_to(run.log):
                 log.info(speed.plan(experiment.training))
@@ -118,6 +124,8 @@ def go_on(run: Run, ranks: Ranks) -> dict[str, Any]:
     bench = Workbench.prepare(experiment, ranks)
     updates = ranks.told(run.updates())
     progress = Progress()
+    if not updates:
+        bench.learn_shortlist(experiment)
     if not updates and manifest["parent"]:
         refuse_changed_parent(manifest, folder)
         bench.take_weights(Path(manifest["parent"]))

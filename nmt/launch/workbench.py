@@ -20,6 +20,7 @@ from nmt.corpus.texts import Texts, sides_learnt, text_side
 from nmt.errors import ConfigError, DataError
 from nmt.experiment import Experiment
 from nmt.launch.development import boundaries, dev_batches, read_dev, segmenters_of
+from nmt.launch.manifest import origin
 from nmt.launch.shortlist import learn_shortlist
 from nmt.model.compute import Compute, has_fast_bf16, prepare
 from nmt.model.contract import EncoderDecoder, SequenceModel
@@ -29,11 +30,14 @@ from nmt.model.directory import (
     count_parameters,
     load_any,
     model_for,
+    read_metadata,
     resolve,
+    shortlist_in,
     weights_of,
 )
 from nmt.model.inventory import WEIGHTS
 from nmt.model.recompute import set_recompute
+from nmt.model.shortlist import Shortlist
 from nmt.scoring.metrics import Score
 from nmt.settings import to_table
 from nmt.training.budget import parse_budget
@@ -81,8 +85,6 @@ class Workbench:
         refuse_unknown_tags(corpus, segmenters, experiment)
         stream = make_stream(corpus, segmenters, experiment)
         model = make_model(experiment, segmenters).to(compute.device)
-        if experiment.training.shortlist and experiment.model.has_source:
-            model.shortlist = learn_shortlist(corpus, segmenters)
         set_recompute(model, experiment.training.recompute)
         updater = Updater.make(model, experiment.training, compute, ranks)
         ranks.seed(experiment.compute.seed)
@@ -96,17 +98,40 @@ class Workbench:
             model, updater, compute, translating, segmenters, stream, batches, validator, corpus
         )
 
+    def learn_shortlist(self, experiment: Experiment) -> None:
+        """Learn what the source pieces of the corpus suggest, where that is asked for."""
+        if experiment.training.shortlist and experiment.model.has_source:
+            self.model.shortlist = learn_shortlist(self.corpus, self.segmenters)
+
     def take_weights(self, parent: Path) -> None:
         """Start from another model's weights; what it has not got starts fresh."""
-        taken = weights_of(load_any(parent).model)
+        package = load_any(parent)
+        self._take_shortlist(package.model.shortlist, parent)
+        taken = weights_of(package.model)
         fresh = {name: each for name, each in weights_of(self.model).items() if name not in taken}
         copy_weights(self.updater.model, taken | fresh, resolve(parent) / WEIGHTS)
         if fresh:
             kinds = sorted({LAYER.sub(".*.", name) for name in fresh})
             log.info("%d weights start fresh: %s", len(fresh), ", ".join(kinds))
 
+    def _take_shortlist(self, given: Shortlist | None, parent: Path) -> None:
+        """Add what a parent's shortlist suggests: its data are not those that are trained on."""
+        own = self.model.shortlist
+        if own is None:
+            return
+        if given is None:
+            self.model.shortlist = None
+            log.info(
+                "%s has no shortlist, so there will be none; nmt shortlist learns one, from its "
+                "corpora and these",
+                parent,
+            )
+            return
+        self.model.shortlist = own.joined(given, self.segmenters.target.vocab_size)
+
     def restore(self, checkpoint: Path) -> Progress:
         """Put the state of a checkpoint back."""
+        self.model.shortlist = shortlist_in(checkpoint, read_metadata(checkpoint), self.segmenters)
         return load_state(checkpoint, self.updater)
 
     def validate_once(self, model: SequenceModel) -> None:
@@ -124,7 +149,8 @@ class Workbench:
 
     def train(self, run: Run, experiment: Experiment, progress: Progress) -> dict[str, Any]:
         """Run the loop, with its messages in the run's log as well."""
-        started_by, ranks = run.manifest().get("processes", 1), self.updater.engine.ranks
+        manifest, ranks = run.manifest(), self.updater.engine.ranks
+        started_by = manifest.get("processes", 1)
         materials = Materials(
             stream=self.stream,
             dev_batches=self.dev_batches,
@@ -134,6 +160,8 @@ class Workbench:
             corpus=self.corpus.content,
             seconds=parse_budget(experiment.training.budget),
             batches=experiment.training.accumulate * started_by,
+            until=manifest.get("until"),
+            origin=origin(manifest),
         )
         watched = told_to_tensorboard(run, progress.update, wanted=experiment.training.tensorboard)
         with logged_to(run.log), watched:

@@ -1,7 +1,21 @@
-"""The model card: what a person who is handed a model directory reads first."""
+"""The model card: what a person who is handed a model directory reads first.
 
-from collections.abc import Mapping
+It is written from `metadata.json` and `config.toml`, and so from the manifest of the run.
+"""
+
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+TRAINING = (  # settings that most tell how a model came about
+    ("training", "optimizer"), ("training", "learning_rate"), ("training", "schedule"),
+    ("training", "warmup"), ("training", "label_smoothing"), ("data", "batch_tokens"),
+    ("training", "accumulate"), ("model", "dropout"), ("compute", "seed"),
+)  # fmt: skip
+SEARCH = ("method", "beam", "length_alpha", "nbest")
+INPUTS = {
+    "dev_source": "development set, source", "dev_target": "development set, target",
+    "parent": "weights it began with",
+}  # fmt: skip
 
 
 def model_card(
@@ -17,10 +31,12 @@ def model_card(
         f"{model.get('model_size')}, {num_parameters:,} parameters.",
         "",
         *uses(model),
+        *([] if model.get("arch") == "lm" else search_lines(settings)),
         f"Trained for {metadata.get('update', 0):,} updates on a corpus whose content has the hash",
         f"`{metadata.get('corpus', 'unknown')}`.",
         "",
         *(score_lines(scores) if scores else ["It was not scored on a development set.", ""]),
+        *origin_lines(settings, metadata),
         "Weights are in `model.safetensors`, settings in `config.toml`, segmenters in",
         "`source.model` and `target.model`, hashes and scores in `metadata.json`.",
         "",
@@ -56,6 +72,57 @@ def kind_of(model: Mapping[str, Any]) -> str:
         return "A Transformer"
     cell, feeding = str(model.get("cell", "lstm")).upper(), model.get("feeding", "luong")
     return f"A recurrent encoder-decoder ({cell}, attention as {str(feeding).title()}'s)"
+
+
+def search_lines(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Say how it searches unless told otherwise."""
+    search = settings.get("search", {})
+    if known := [f"{name} {search[name]}" for name in SEARCH if name in search]:
+        yield f"Unless told otherwise it searches by {', '.join(known)}."
+        yield ""
+
+
+def origin_lines(settings: Mapping[str, Any], metadata: Mapping[str, Any]) -> Iterator[str]:
+    """Say what it was made from and by what, as far as that is known."""
+    origin = metadata.get("origin", {})
+    if not origin:
+        return
+    yield "What it was made from, by SHA-256:"
+    yield ""
+    yield from (f"* {name}: `{digest}`" for name, digest in hashes(origin, metadata))
+    yield ""
+    yield "How it was trained:"
+    yield ""
+    yield from (f"* {name}: {value}" for name, value in chosen(settings))
+    yield from (f"* {name}: {value}" for name, value in made_with(origin))
+    yield ""
+
+
+def hashes(origin: Mapping[str, Any], metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """List the hashes of inputs, settings and weights."""
+    for name, digest in origin.get("inputs", {}).items():
+        yield INPUTS.get(name, f"training corpus{name.removeprefix('train')}"), digest
+    for side, digest in metadata.get("segmenters", {}).items():
+        yield f"segmenter of the {side}", digest
+    for name in ("settings", "weights"):
+        if name in metadata:
+            yield name, metadata[name]
+
+
+def chosen(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """List settings that tell most."""
+    for section, name in TRAINING:
+        if name in settings.get(section, {}):
+            yield f"{section}.{name}", settings[section][name]
+
+
+def made_with(origin: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """List versions and machine."""
+    compute, libraries = origin.get("compute", {}), origin.get("libraries", {})
+    versions = {"Python": origin.get("python"), "torch": origin.get("torch"), **libraries}
+    yield "versions", ", ".join(f"{name} {each}" for name, each in versions.items() if each)
+    device = f", {compute['precision']} on {compute['device']}" if compute else ""
+    yield "machine", f"{origin.get('machine')}{device}, {origin.get('processes', 1)} processes"
 
 
 def score_lines(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -3,11 +3,9 @@
 import contextlib
 import ctypes
 import os
-import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nmt.errors import ConfigError
 from nmt.settings import setting
@@ -75,6 +73,17 @@ class Compute:
 
         return torch.random.fork_rng([self.device] if self.device.type == "cuda" else [])
 
+    def described(self) -> dict[str, Any]:
+        """Say on what and how precisely it computes, now that nothing is automatic."""
+        import torch
+
+        is_gpu = self.device.type == "cuda"
+        return {
+            "device": torch.cuda.get_device_name(self.device) if is_gpu else "cpu",
+            "precision": "bf16" if self.dtype == torch.bfloat16 else "fp32",
+            "threads": torch.get_num_threads(),
+        }
+
 
 def prepare(config: ComputeConfig, *, training: bool) -> Compute:
     """Set threads and seed, and decide device and precision.
@@ -106,15 +115,6 @@ def on_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def processor() -> str:
-    """Name the processor as the system does, as far as it tells."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def keep_freed_memory() -> None:

@@ -47,6 +47,7 @@ def derive(
     settings = {**package.settings, "attention": to_table(sections)}
     model = model_of(settings, package.segmenters).to(dtype_of(package.model)).eval()
     copy_weights(model, change(model), Path(WEIGHTS))
+    model.shortlist = package.model.shortlist
     return replace(package, model=model, settings=settings)
 
 

@@ -371,7 +371,7 @@ def shortlist_in(
     refuse_other_content(path, metadata["shortlist"])
     found = Shortlist.of(load_tensors(path))
     sizes = segmenters.source.vocab_size, segmenters.target.vocab_size
-    if found is None or not found.fits(*sizes):
+    if found is None or not found.fits(sizes, segmenters.target.eos_id):
         raise CheckpointError(f"{path} is no shortlist of these segmenters; put the original back")
     return found
 

@@ -29,7 +29,7 @@ MOST = {  # bytes; of the weights, their shapes tell how many there must be
 }
 KINDS: dict[str, type | tuple[type, ...]] = {
     "segmenters": dict, "dev": dict, "history": list, "averaged": list, "update": int,
-    "settings": str, "weights": str, "shortlist": str,
+    "settings": str, "weights": str, "shortlist": str, "origin": dict,
 }  # fmt: skip
 
 Shapes = dict[str, tuple[int, ...]]
@@ -67,6 +67,9 @@ def refuse_odd_metadata(metadata: Any, path: Path) -> None:
     for name, kind in KINDS.items():
         if name in known and not isinstance(known[name], kind):
             raise CheckpointError(f"{path} is damaged: {name} is {known[name]!r:.40}")
+    for name in ("inputs", "libraries", "compute"):
+        if not isinstance(each := known.get("origin", {}).get(name, {}), dict):
+            raise CheckpointError(f"{path} is damaged: origin.{name} is {each!r:.40}")
     for name, score in known.get("dev", {}).items():
         if not isinstance(score, dict) or not isinstance(score.get("value"), int | float):
             raise CheckpointError(f"{path} is damaged: dev.{name} is {score!r:.40}")

@@ -17,7 +17,8 @@ class Shortlist:
     Attributes:
         frequent: Ids that are possible in every translation.
         offsets: (source vocabulary + 1,) where the suggestions of each source piece begin.
-        suggested: All suggestions, one source piece after the other.
+        suggested: All suggestions, one source piece after the other, each in the order of ids.
+            A source piece that has none is one of which nothing is known: it allows everything.
     """
 
     frequent: Tensor
@@ -38,16 +39,42 @@ class Shortlist:
         """Name what is stored."""
         return {each.name: getattr(self, each.name).to(torch.int32) for each in fields(self)}
 
-    def fits(self, source_vocab: int, target_vocab: int) -> bool:
-        """Tell whether it is of vocabularies of these sizes, and names no ids beyond them."""
-        if len(self.offsets) != source_vocab + 1 or not len(self.frequent):
+    def fits(self, sizes: tuple[int, int], end: int) -> bool:
+        """Tell whether it is of vocabularies of these sizes, and lets every translation end.
+
+        Args:
+            sizes: Of the source and the target vocabulary.
+            end: Id of the end of a translation.
+        """
+        if len(self.offsets) != sizes[0] + 1 or not bool((self.frequent == end).any()):
             return False
-        borders = self.offsets.tolist()
-        rises = borders == sorted(borders)
-        if not rises or borders[0] != 0 or borders[-1] != len(self.suggested):
+        counts = self.offsets.diff()
+        if (
+            self.offsets[0] != 0
+            or self.offsets[-1] != len(self.suggested)
+            or bool((counts < 0).any())
+        ):
             return False
         named = torch.cat([self.frequent, self.suggested])
-        return bool(((named >= 0) & (named < target_vocab)).all())
+        known = bool(((named >= 0) & (named < sizes[1])).all())
+        return known and all(
+            bool((each.diff() > 0).all()) for each in (self.frequent, self.keys(sizes[1]))
+        )
+
+    def keys(self, target_vocab: int) -> Tensor:
+        """Give source id * target vocabulary + target id of each suggestion."""
+        sources = torch.arange(len(self.offsets) - 1, device=self.offsets.device)
+        return sources.repeat_interleave(self.offsets.diff()) * target_vocab + self.suggested
+
+    def joined(self, other: "Shortlist", target_vocab: int) -> "Shortlist":
+        """Give the one that suggests what either does."""
+        keys = torch.cat([self.keys(target_vocab), other.keys(target_vocab)]).unique()
+        borders = torch.arange(len(self.offsets), device=keys.device) * target_vocab
+        return Shortlist(
+            torch.cat([self.frequent, other.frequent]).unique(),
+            torch.searchsorted(keys, borders),
+            keys % target_vocab,
+        )
 
     def to(self, device: torch.device) -> "Shortlist":
         """Move to a device."""
@@ -64,6 +91,7 @@ class Shortlist:
         rows, columns = real.nonzero(as_tuple=True)
         first, last = (self.offsets[source[rows, columns] + more] for more in (0, 1))
         counts = last - first
+        allowed[rows[counts == 0]] = True
         starts = counts.cumsum(0) - counts
         places = torch.arange(int(counts.sum()), device=source.device)
         places += (first - starts).repeat_interleave(counts)

@@ -1,5 +1,6 @@
 """Texts under comparison: their lines, and their names for messages."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,14 @@ class Text:
 
     name: str
     lines: Sequence[str]
+
+    @property
+    def sha256(self) -> str:
+        """Hash the lines as a file that holds them."""
+        digest = hashlib.sha256()
+        for line in self.lines:
+            digest.update(f"{line}\n".encode())
+        return digest.hexdigest()
 
 
 def read_text(path: str | Path) -> Text:

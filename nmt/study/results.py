@@ -9,8 +9,8 @@ import torch
 
 import nmt
 from nmt.files import read_json
-from nmt.model.compute import processor
 from nmt.model.directory import read_metadata, resolve
+from nmt.provenance import processor
 from nmt.study.cells import Cell
 from nmt.training.run import Run
 

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -63,6 +63,8 @@ class Materials:
         corpus: Hash of the training data.
         batches: Of an update, over all processes.
         seconds: When to stop whatever is left; None for no limit.
+        until: The update after which to stop, for a run that is made again; None for no limit.
+        origin: What a model says of where it comes from.
     """
 
     stream: BatchStream
@@ -73,6 +75,8 @@ class Materials:
     corpus: str
     seconds: float | None = None
     batches: int = 1
+    until: int | None = None
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Trainer:
@@ -130,8 +134,9 @@ class Trainer:
 
     def _is_over(self) -> bool:
         limit, patience = self.materials.seconds, self.config.patience
+        most, until = self.config.max_updates, self.materials.until
         return (
-            self.progress.update >= self.config.max_updates
+            self.progress.update >= (most if until is None else min(most, until))
             or (patience > 0 and self.progress.stale >= patience)
             or (limit is not None and self.progress.seconds >= limit)
         )
@@ -306,6 +311,7 @@ class Trainer:
             "update": self.progress.update,
             "corpus": self.materials.corpus,
             "dev": dict(scores),
+            "origin": dict(self.materials.origin),
         }
         materials = self.materials
         return Package(model, materials.segmenters, materials.settings, metadata)

@@ -132,3 +132,14 @@ def test_what_is_wrong_is_said_once() -> None:
     finished = torchrun(*TRAIN, "--output", "run", "--train", "nowhere")
     assert finished.returncode == 1
     assert finished.stderr.count("nmt: nowhere holds no encoded corpus") == 1
+
+
+def test_what_two_processes_trained_is_made_again_by_two_and_one_says_so() -> None:
+    made = torchrun(*TRAIN, "--output", "two")
+    assert made.returncode == 0, made.stderr
+    again = torchrun("-m", "nmt", "reproduce", "two", "--quiet")
+    assert again.returncode == 0, again.stderr
+    assert [line for line in again.stdout.splitlines() if line.startswith("the same: ")] == (
+        again.stdout.splitlines()
+    )
+    assert len(again.stdout.splitlines()) == 1

@@ -61,8 +61,7 @@ def test_options_of_translate_stand_in_its_page_and_no_others() -> None:
     named = set(re.findall(r"--[a-z][a-z-]+", (DOCS / "translating.md").read_text("utf-8")))
     assert named - known == {"--at-most"}  # of check batch
     assert known - named <= {"--verbose", "--quiet", "--config", "--set", "--threads", "--device",
-                             "--precision", "--no-batch-invariant", "--no-shortlist", "--shortlist",
-                             "-v", "-q",
+                             "--precision", "--no-batch-invariant", "-v", "-q",
                              "model", "text"}  # fmt: skip
 
 

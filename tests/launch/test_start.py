@@ -11,6 +11,7 @@ from nmt.corpus.config import EncodeConfig
 from nmt.corpus.encode import encode_corpus
 from nmt.errors import CheckpointError, ConfigError, DataError, NmtError
 from nmt.experiment import read_experiment
+from nmt.files import read_json, write_sealed
 from nmt.launch.development import segmenters_of
 from nmt.launch.manifest import make_manifest
 from nmt.launch.start import Start, resume, train
@@ -185,6 +186,26 @@ def test_what_is_no_run_is_never_replaced(
     with pytest.raises(NmtError, match=r"new exists and is no run; choose another --output"):
         train(Start(experiment(), folder, existing=existing))
     assert (folder / "thesis.tex").exists() or folder.is_symlink() or folder.is_file()
+
+
+def test_settings_of_other_stages_train_nothing_again(
+    experiment: Make, folder: Path, contents: Contents, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="nmt")
+    summary = train(Start(experiment(), folder))
+    before = contents(folder)
+    path = folder / "manifest.json"
+    manifest = read_json(path)
+    del manifest["requested"]["training"]["recompute"]  # as of a version that did not know it
+    write_sealed(path, manifest)
+    changes = ("search.beam=4", "score.lowercase=true", "clean.min_words=2", "segment.seed=3")
+    assert train(Start(experiment(*changes), folder, existing="auto")) == summary
+    assert "goes on with the settings of search and scores it was started with" in caplog.text
+    assert {**contents(folder), "manifest.json": 0} == {**before, "manifest.json": 0}
+    with pytest.raises(CheckpointError, match="was started with other settings or data"):
+        train(Start(experiment(*changes), folder, existing="resume"))
+    train(Start(experiment("training.warmup=2"), folder, existing="auto"))
+    assert contents(folder) != before
 
 
 @pytest.mark.parametrize("existing", ["resume", "auto"])
