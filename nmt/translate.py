@@ -114,7 +114,7 @@ class Translator:
         alone = self._ensemble.scorer(search)
         self._scorer = self._prior.over(alone, self._compute) if self._prior else alone
         shortlist = self._ensemble.shortlist if search.can_shorten and not self._prior else None
-        self._short = None
+        self._short: Scorer[Any] | None = None
         if shortlist is not None:
             assert isinstance(alone, ModelScorer), "nothing more is asked of a plain beam"
             self._short = ShortlistScorer(alone, shortlist)

@@ -1,4 +1,4 @@
-"""Two works timed by turns: whatever slows the machine slows both, and their ratio holds."""
+"""Works timed by turns: whatever slows the machine slows all, and their ratios hold."""
 
 import statistics
 import time
@@ -15,15 +15,26 @@ def by_turns(one: Work, two: Work, turns: int) -> tuple[float, float]:
     Returns:
         The median speed of the first, and the median of its ratio to the second's.
     """
-    for number in range(WARM_UP):
-        one(number), two(number)
-    speeds, ratios = [], []
+    first, second = in_turns((one, two), turns)
+    ratios = [each / other for each, other in zip(first, second, strict=True)]
+    return statistics.median(first), statistics.median(ratios)
+
+
+def in_turns(works: Sequence[Work], turns: int, warm_up: int = WARM_UP) -> list[list[float]]:
+    """Do works by turns, each of which begins with another work.
+
+    Returns:
+        For each work its speed in every turn, those to warm up left out.
+    """
+    for number in range(warm_up):
+        for work in works:
+            work(number)
+    speeds: list[list[float]] = [[] for _ in works]
     for number in range(turns):
-        order: Sequence[Work] = (one, two) if number % 2 else (two, one)
-        found = {work: speed(work, number) for work in order}
-        speeds.append(found[one])
-        ratios.append(found[one] / found[two])
-    return statistics.median(speeds), statistics.median(ratios)
+        for place in range(number + 1, number + 1 + len(works)):
+            index = place % len(works)
+            speeds[index].append(speed(works[index], number))
+    return speeds
 
 
 def speed(work: Work, number: int) -> float:

@@ -21,13 +21,16 @@ class Engine:
 
     Args:
         device: As `compute.device`.
-        threads: Of the processor; 0 is as many as the library takes by itself.
+        threads: Of the processor, for each search; 0 is as many as the library takes by itself.
+        searches: How many batches are searched for side by side.
 
     Raises:
         CheckpointError: The library cannot load the folder.
     """
 
-    def __init__(self, folder: Path, device: str = "auto", threads: int = 0) -> None:
+    def __init__(
+        self, folder: Path, device: str = "auto", threads: int = 0, searches: int = 1
+    ) -> None:
         library = require(CTRANSLATE2)
         if device == "auto" and not library.get_cuda_device_count():
             device = "cpu"  # PyTorch may see a GPU that the library was not built for
@@ -38,19 +41,20 @@ class Engine:
                 device=chosen.type,
                 device_index=chosen.index or 0,
                 intra_threads=threads,
-                inter_threads=1,
+                inter_threads=searches,
             )
         except (RuntimeError, ValueError) as error:
             reason = str(error).split("\n")[0]
             raise CheckpointError(f"CTranslate2 cannot load {folder}: {reason}") from None
 
     def translate(
-        self, sources: Sequence[list[str]], search: SearchConfig, limit: int
+        self, sources: Sequence[list[str]], search: SearchConfig, limit: int, least: int = 0
     ) -> list[Any]:
         """Translate sources in pieces, without the piece that ends them.
 
         Args:
             limit: The most pieces of a translation, its end included.
+            least: The fewest, its end left out.
 
         Returns:
             The library's results: `hypotheses`, lists of pieces, their ends included unless they
@@ -65,7 +69,7 @@ class Engine:
             length_penalty=search.length_alpha,
             max_input_length=0,
             max_decoding_length=limit,
-            min_decoding_length=0,  # by default it forbids an end at once
+            min_decoding_length=least,  # by default it forbids an end at once
             return_scores=True,
             return_end_token=True,
         )
@@ -88,13 +92,15 @@ class EngineTranslator(ExportedTranslator):
         target = export.segmenters.target
         self._ids = {piece: id_ for id_, piece in enumerate(target.texts)}
 
-    def search(self, sources: Sequence[Sequence[int]], limit: int) -> list[list[Hypothesis]]:
-        """Translate ids, without the end of sentence."""
+    def search(
+        self, sources: Sequence[Sequence[int]], limit: int, least: int = 0
+    ) -> list[list[Hypothesis]]:
+        """Translate ids, without the end of sentence, to so many at least and at most."""
         texts = self._segmenters.source.texts
         pieces = [[texts[id_] for id_ in ids] for ids in sources]
         return [
             [self._hypothesis(*each) for each in zip(found.hypotheses, found.scores, strict=True)]
-            for found in self._engine.translate(pieces, self._search, limit)
+            for found in self._engine.translate(pieces, self._search, limit, least)
         ]
 
     def _hypothesis(self, pieces: Sequence[str], score: float) -> Hypothesis:
