@@ -23,8 +23,9 @@ LIBRARIES = ("torch", "sentencepiece", "sacrebleu", "safetensors", "numpy")
 STANDARD = "-"
 MODEL_FILES = {  # what a translation depends on in a model directory
     "": "model.safetensors", ".settings": "config.toml", ".source": "source.model",
-    ".target": "target.model",
+    ".target": "target.model", ".shortlist": "shortlist.safetensors",
 }  # fmt: skip
+NOT_IN_ALL = ".shortlist"
 CORPUS, CORPUS_RECORD = "corpus.json", "corpus.manifest.json"
 KINDS: dict[str, type | tuple[type, ...]] = {
     "command": str, "inputs": dict, "paths": dict, "options": dict, "requested": dict,
@@ -128,7 +129,11 @@ def hashes_of(name: str, path: str | Path) -> Hashes:
             return {name: str(read_json(folder / CORPUS).get("content"))}
         if found := model_folder(folder):
             files = {name + part: found / file for part, file in MODEL_FILES.items()}
-            return {part: sha256(file) for part, file in files.items()}
+            return {
+                part: sha256(file)
+                for part, file in files.items()
+                if file.is_file() or not part.endswith(NOT_IN_ALL)
+            }
         return {name: hash_of_folder(folder)}
     except OSError as error:
         raise DataError(f"cannot read {error.filename or path}: {error.strerror}") from None

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from nmt.alignment.head import load_choice
 from nmt.attention.config import AttentionSections
 from nmt.corpus.encoded import EncodedCorpus
 from nmt.errors import DataError
@@ -76,6 +77,7 @@ def describe_model(folder: Path) -> Report:
         **{name: metadata.get(name) for name in ("format", "nmt", "update", "corpus")},
         "parameters": count_parameters(folder / WEIGHTS),
         "weights_bytes": (folder / WEIGHTS).stat().st_size,
+        "alignment": alignment_of(folder),
         "segmenters": describe_segmenters(folder, metadata),
         "dev": [{"metric": name, **score} for name, score in metadata.get("dev", {}).items()],
         "averaged": metadata.get("averaged", []),
@@ -83,6 +85,12 @@ def describe_model(folder: Path) -> Report:
         "model": settings.get("model", {}),
         "attention": attention_of(settings),
     }
+
+
+def alignment_of(folder: Path) -> str | None:
+    """Say which head was chosen to tell alignments, if any was, and why."""
+    choice = load_choice(folder)
+    return None if choice is None else f"{choice.head} ({choice.told})"
 
 
 def attention_of(settings: Table) -> Table:

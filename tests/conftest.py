@@ -53,6 +53,36 @@ limit_extra = 3
 precision = "fp32"
 threads = 1
 """
+LANGUAGE = """
+[data]
+train = "{folder}/corpus"
+dev_target = "{folder}/dev.tgt"
+batch_tokens = 128
+
+[model]
+arch = "lm"
+decoder_layers = 1
+model_size = 16
+ffn_size = 32
+num_heads = 2
+max_length = 64
+
+[training]
+max_updates = 6
+warmup = 3
+learning_rate = 0.03
+log_every = 2
+validate_every = 2
+average = 2
+keep = 2
+
+[search]
+limit_pieces = 12
+
+[compute]
+precision = "fp32"
+threads = 1
+"""
 TIMES = {"seconds", "tokens_per_second", "checksum", "folder"}  # or what depends on them
 
 # A shell starts its background jobs deaf to Ctrl-C, and so would be what the tests start.
@@ -79,7 +109,7 @@ def make_texts(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder with {train,dev,test}.{src,tgt}, joint.model, corpus and toy.toml."""
+    """Make a folder with {train,dev,test}.{src,tgt}, joint.model, corpus, toy.toml and lm.toml."""
     from nmt.corpus.config import EncodeConfig
     from nmt.corpus.encode import encode_corpus
     from nmt.experiment import read_experiment
@@ -90,6 +120,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("toy")
     make_texts(folder)
     (folder / "toy.toml").write_text(SETTINGS.format(folder=folder))
+    (folder / "lm.toml").write_text(LANGUAGE.format(folder=folder))
     config = read_experiment(load_table(folder / "toy.toml")).segment
     texts = folder / "train.src", folder / "train.tgt"
     lines = (line for text in texts for line in read_lines(text))
@@ -101,11 +132,22 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def experiment(toy: Path) -> "Callable[..., Experiment]":
     """Make the toy's settings, with changes such as `"training.max_updates=3"`."""
+    return changed(toy / "toy.toml")
+
+
+@pytest.fixture(scope="session")
+def language(toy: Path) -> "Callable[..., Experiment]":
+    """Make the settings of a language model of the toy's target, with changes as `experiment`."""
+    return changed(toy / "lm.toml")
+
+
+def changed(path: Path) -> "Callable[..., Experiment]":
+    """Make what reads settings with changes."""
     from nmt.experiment import read_experiment
     from nmt.settings import assign, load_table, parse_assignment
 
     def make(*changes: str) -> "Experiment":
-        table = load_table(toy / "toy.toml")
+        table = load_table(path)
         for change in changes:
             assign(table, *parse_assignment(change))
         return read_experiment(table)
@@ -126,6 +168,19 @@ def trained(
     return folder
 
 
+@pytest.fixture(scope="session")
+def trained_language(
+    tmp_path_factory: pytest.TempPathFactory, language: "Callable[..., Experiment]"
+) -> Path:
+    """Train a language model until it knows some words, for tests that only read it."""
+    from nmt.launch.start import Start, train
+
+    folder = tmp_path_factory.mktemp("trained") / "lm"
+    longer = ("training.max_updates=60", "training.validate_every=15", "training.log_every=10")
+    train(Start(language(*longer), folder))
+    return folder
+
+
 @pytest.fixture
 def run(tmp_path: Path, trained: Path) -> Path:
     """Copy the trained run, for tests that change it."""
@@ -143,6 +198,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy: Path, hasty: None
     """Copy the toy pair to a folder and go there; all of toy.toml's paths are relative."""
     shutil.copytree(toy, tmp_path, dirs_exist_ok=True)
     (tmp_path / "toy.toml").write_text(SETTINGS.format(folder="."))
+    (tmp_path / "lm.toml").write_text(LANGUAGE.format(folder="."))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

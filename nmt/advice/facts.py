@@ -12,25 +12,26 @@ def case_of(experiment: Experiment) -> Case:
     """Look at the data and the machine; what is not there is not known."""
     return Case(
         experiment=experiment,
-        longest=longest_line(experiment.data.train),
+        longest=longest_line(experiment.data.train, experiment.model.has_source),
         dev_tokens=count_tokens(experiment.data.dev_target),
         has_fast_bf16=has_fast_bf16(experiment),
         cores=usable_cores(),
     )
 
 
-def longest_line(folders: tuple[str, ...]) -> int | None:
+def longest_line(folders: tuple[str, ...], has_source: bool = True) -> int | None:
     """Give the tokens of the longest line in some corpora, None if one is not encoded yet.
 
     Raises:
         DataError: A corpus is damaged.
     """
     from nmt.corpus.encoded import EncodedCorpus
+    from nmt.corpus.texts import sides_learnt
 
     if not any(folders) or not all((Path(each) / "corpus.json").is_file() for each in folders):
         return None
     parts = [EncodedCorpus(folder) for folder in folders]
-    return max(part.longest(side) for part in parts for side in part.record.sides) + 1
+    return max(part.longest(side) for part in parts for side in sides_learnt(part, has_source)) + 1
 
 
 def count_tokens(path: str) -> int | None:

@@ -95,7 +95,7 @@ def post_norm_without_warmup(case: Case) -> Pitfall | None:
     Source: Xiong et al. (2020), https://arxiv.org/abs/2002.04745, section 3.
     """
     model, warmup = case.experiment.model, case.experiment.training.warmup
-    if model.arch != "transformer" or model.norm != "post" or warmup >= SHORT_WARMUP:
+    if model.arch == "rnn" or model.norm != "post" or warmup >= SHORT_WARMUP:
         return None
     return Pitfall(
         f'model.norm = "post" and training.warmup = {warmup}',

@@ -72,6 +72,8 @@ def validation_outlasts_training(case: Case) -> Pitfall | None:
     experiment, tokens = case.experiment, case.dev_tokens
     training, beam = experiment.training, experiment.search.beam
     learnt = training.validate_every * training.accumulate * experiment.data.batch_tokens
+    if not experiment.model.has_source:
+        return None  # nothing is searched for
     if tokens is None or tokens * (1 + beam) <= BACKWARD * learnt:
         return None
     return Pitfall(
@@ -83,12 +85,12 @@ def validation_outlasts_training(case: Case) -> Pitfall | None:
 
 
 def wide_beam(case: Case) -> Pitfall | None:
-    """Find a beam so wide that translations get worse; lists of many translations need one.
+    """Find a beam so wide that translations get worse; many to list or choose among need one.
 
     Source: Koehn and Knowles (2017), https://arxiv.org/abs/1706.03872, section 3.6.
     """
     search = case.experiment.search
-    if search.beam <= WIDE_BEAM or search.nbest > 1:
+    if search.beam <= WIDE_BEAM or search.num_found > 1:
         return None
     return Pitfall(
         f"search.beam = {search.beam}",
@@ -121,6 +123,21 @@ def cut_translations(case: Case) -> Pitfall | None:
         f"search.limit_ratio = {search.limit_ratio:g}",
         "translations end after fewer pieces than their source has, finished or not",
         "set search.limit_ratio = 2",
+    )
+
+
+def parted_lines(case: Case) -> Pitfall | None:
+    """Find lines that are learnt whole, but would be translated in parts."""
+    most, encode = case.experiment.search.max_pieces, case.experiment.encode
+    longest = encode.max_pieces if case.longest is None else case.longest - 1  # without its end
+    if not 0 < most < longest or not case.experiment.model.has_source:
+        return None
+    known = f"encode.max_pieces = {encode.max_pieces:,} lets lines of {longest:,} pieces pass"
+    return Pitfall(
+        f"search.max_pieces = {most:,}",
+        (known if case.longest is None else f"the longest line to train on has {longest:,} pieces")
+        + ", and such lines are translated in parts",
+        "raise search.max_pieces",
     )
 
 

@@ -49,7 +49,7 @@ def validates_only_at_end(case: Case) -> Pitfall | None:
 def averages_everything(case: Case) -> Pitfall | None:
     """Find an average that takes in the first checkpoints, which have learnt little."""
     training, validations = case.experiment.training, case.validations
-    if not case.experiment.data.dev_source or validations is None:
+    if not case.experiment.data.dev_target or validations is None:
         return None
     if not 1 < training.average > validations:
         return None
@@ -78,10 +78,11 @@ def no_development_set(case: Case) -> Pitfall | None:
     data = case.experiment.data
     if not any(data.train) or data.dev_source or data.dev_target:
         return None
+    source = "--dev-source FILE " if case.experiment.model.has_source else ""
     return Pitfall(
-        f'training.best_metric = "{case.experiment.training.best_metric}" without data.dev_source',
+        f'training.best_metric = "{case.experiment.training.best_metric}" without data.dev_target',
         "nothing is measured, so the last checkpoint is the best and none are averaged",
-        "name a development set: --dev-source FILE --dev-target FILE",
+        f"name a development set: {source}--dev-target FILE",
     )
 
 
@@ -126,8 +127,10 @@ def smoothed_but_chosen_by_loss(case: Case) -> Pitfall | None:
     return Pitfall(
         f'training.best_metric = "{training.best_metric}" and training.label_smoothing = '
         f"{training.label_smoothing:g}",
-        "it is measured without smoothing, which raises it while translations get better",
-        'set training.label_smoothing = 0, or choose by "bleu" or "chrf"',
+        "it is measured without smoothing, which raises it"
+        + (" while translations get better" if case.experiment.model.has_source else ""),
+        "set training.label_smoothing = 0"
+        + (', or choose by "bleu" or "chrf"' if case.experiment.model.has_source else ""),
     )
 
 

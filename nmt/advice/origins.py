@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from nmt.attention.variants import VARIANTS
 from nmt.errors import ConfigError
-from nmt.experiment import Experiment
+from nmt.experiment import USUAL, Experiment
 from nmt.model.config import PRESETS
 from nmt.settings import plain
 
@@ -21,7 +21,7 @@ class Explained:
     Attributes:
         name: Dotted, from its section.
         value, default: As TOML has them.
-        source: `default`, `preset NAME`, `variant NAME`, or what a user said it by.
+        source: `default`, `preset NAME`, `variant NAME`, `arch NAME`, or what a user said it by.
         doc: One sentence.
         choices: All values there are, if they are few.
     """
@@ -69,6 +69,8 @@ def source_of(name: str, experiment: Experiment) -> str:
     preset = experiment.model.preset
     if sections == ["model"] and key in PRESETS[preset]:
         return f"preset {preset}"
+    if key in USUAL.get(experiment.model.arch, {}).get(sections[0], {}):
+        return f"arch {experiment.model.arch}"
     if sections[0] == "attention":
         variant = getattr(experiment.attention, sections[1]).variant
         if variant in VARIANTS and key in VARIANTS[variant].settings:

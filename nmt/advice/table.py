@@ -32,6 +32,7 @@ PITFALLS: tuple[Callable[[Case], Pitfall | None], ...] = (
     of_surroundings.wide_beam,
     of_surroundings.short_translations,
     of_surroundings.cut_translations,
+    of_surroundings.parted_lines,
     of_surroundings.slow_bf16,
     of_surroundings.too_many_threads,
 )

@@ -129,6 +129,7 @@ class MultiHeadAttention(ProjectedAttention):
             needs_weights=need_weights,
             needs_gradient=query.requires_grad,
             is_step=is_step,
+            is_exact=query.dtype.itemsize >= 4,
             dropout=self.config.dropout if self.training else 0.0,
             forced=self.config.kernel,
         )

@@ -76,6 +76,7 @@ VARIANTS: dict[str, Variant] = {
         paper="Henry et al. (2020), arXiv:2010.04245",
         formula="e_ij = c_h cos(q_i, k_j), c learned for each head",
         settings={"score": "cosine"},
+        obstacle="CTranslate2 has one scale for all heads",
     ),
     "bucketed": Variant(
         paper="Raffel et al. (2020), arXiv:1910.10683",

@@ -18,8 +18,7 @@ def flops_per_target_token(config: ModelConfig, vocab_size: int, source_per_targ
     none. The scores of attention, a few per cent at sentence length, are left out, as is all that
     is no product: the share of the peak that is reported errs on the low side.
     """
-    count = recurrent_weights if config.arch == "rnn" else transformer_weights
-    of_source, of_target = count(config)
+    of_source, of_target = WEIGHTS[config.arch](config)
     return 6.0 * (of_target + vocab_size * config.model_size + source_per_target * of_source)
 
 
@@ -29,6 +28,12 @@ def transformer_weights(config: ModelConfig) -> tuple[int, int]:
     cross_keys = config.decoder_layers * 2 * size**2
     encoder = config.encoder_layers * (4 * size**2 + inner)
     return encoder + cross_keys, config.decoder_layers * (6 * size**2 + inner)
+
+
+def language_weights(config: ModelConfig) -> tuple[int, int]:
+    """Count the weights that a token of text meets; there is no source."""
+    size, inner = config.model_size, 2 * config.model_size * config.ffn_size
+    return 0, config.decoder_layers * (4 * size**2 + inner)
 
 
 def recurrent_weights(config: ModelConfig) -> tuple[int, int]:
@@ -41,6 +46,9 @@ def recurrent_weights(config: ModelConfig) -> tuple[int, int]:
     cells = num_gates * size**2 * (2 * config.decoder_layers + 1)  # the first is fed as well
     attention, readout = 2 * size**2, 2 * size**2
     return config.encoder_layers * directions + 2 * size**2, cells + attention + readout
+
+
+WEIGHTS = {"transformer": transformer_weights, "rnn": recurrent_weights, "lm": language_weights}
 
 
 def product_speed(compute: Compute) -> float:

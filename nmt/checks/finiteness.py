@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from nmt.model.contract import EncoderDecoder
+from nmt.model.contract import SequenceModel
 
 
 class Watch:
@@ -96,7 +96,7 @@ def bad_weight(model: nn.Module) -> str:
     return ""
 
 
-def bad_penalty(model: EncoderDecoder) -> str:
+def bad_penalty(model: SequenceModel) -> str:
     """Name the first mechanism whose part in the loss is not finite, if one's is."""
     for name, mechanism in model.mechanisms().items():
         penalty = mechanism.penalty()

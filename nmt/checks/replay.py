@@ -12,7 +12,7 @@ from nmt.checks.finiteness import Watch, bad_penalty, bad_weight
 from nmt.corpus.batches import Batch
 from nmt.experiment import read_experiment
 from nmt.model.compute import prepare
-from nmt.model.directory import Segmenters, load_package
+from nmt.model.directory import Segmenters, load_any
 from nmt.settings import load_table
 from nmt.training.checkpoint import restore_random
 from nmt.training.crash import Evidence, load_evidence, pairs_of
@@ -35,7 +35,7 @@ class Scene:
             CheckpointError: There is no such thing here, or it is damaged.
         """
         evidence = load_evidence(folder)
-        package = load_package(folder)
+        package = load_any(folder)
         experiment = read_experiment(load_table(folder / "config.toml"))
         settings = dataclasses.replace(experiment.compute, precision=evidence.precision)
         if device:

@@ -20,7 +20,7 @@ from nmt.files import read_json, sha256
 from nmt.launch.manifest import refuse_changed_inputs
 from nmt.model.inventory import WEIGHTS
 from nmt.settings import load_table, save_table, to_table
-from nmt.text.lines import read_pairs
+from nmt.text.lines import read_lines
 from nmt.training.run import Run
 
 DEV_PAIRS = 4  # are enough to choose a best by
@@ -171,13 +171,19 @@ def shortened(experiment: Experiment, folder: Path, updates: int, every: int) ->
         max_updates=updates, validate_every=every, budget="", patience=0, average=0, keep=1,
     )  # fmt: skip
     data = experiment.data
-    if data.dev_source:
-        pairs = list(islice(read_pairs(data.dev_source, data.dev_target), DEV_PAIRS))
-        names = [str(folder / f"dev.{side}") for side in ("source", "target")]
-        for name, lines in zip(names, zip(*pairs, strict=True), strict=True):
-            Path(name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        data = dataclasses.replace(data, dev_source=names[0], dev_target=names[1])
+    source = first_lines(data.dev_source, folder / "dev.source")
+    target = first_lines(data.dev_target, folder / "dev.target")
+    data = dataclasses.replace(data, dev_source=source, dev_target=target)
     return dataclasses.replace(experiment, training=training, data=data)
+
+
+def first_lines(text: str, path: Path) -> str:
+    """Copy the first lines of a text, if there is one, and name the copy."""
+    if not text:
+        return ""
+    lines = islice(read_lines(text), DEV_PAIRS)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return str(path)
 
 
 def state_of(run: Path) -> dict[str, str]:

@@ -39,10 +39,10 @@ def convert(model: str, output: str, groups: int, roles: list[str]) -> None:
     """
     from nmt.files import atomic_folder
     from nmt.model.derived import credited
-    from nmt.model.directory import load_package, save_package
+    from nmt.model.directory import load_any, save_package
     from nmt.model.grouping import group_heads, roles_of
 
-    package = load_package(model)
+    package = load_any(model)
     named = roles or roles_of(package.model)
     grouped = group_heads(package, groups, named)
     with atomic_folder(output) as folder:

@@ -43,10 +43,10 @@ def prune(model: str, output: str, closed_below: float) -> None:
     """
     from nmt.files import atomic_folder
     from nmt.model.derived import credited
-    from nmt.model.directory import count_parameters, load_package, save_package
+    from nmt.model.directory import count_parameters, load_any, save_package
     from nmt.model.pruning import gated_mechanisms, prune_heads
 
-    package = load_package(model)
+    package = load_any(model)
     gated = gated_mechanisms(package, closed_below)
     pruned = prune_heads(package, closed_below)
     with atomic_folder(output) as folder:

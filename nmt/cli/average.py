@@ -90,14 +90,14 @@ def average_package(parts: Sequence[Path]) -> "Package":
     Raises:
         CheckpointError: They have not the same shape or segmenters, or one is damaged.
     """
-    from nmt.model.directory import copy_weights, load_package, read_metadata
+    from nmt.model.directory import copy_weights, load_any, read_metadata
     from nmt.training.averaging import average_weights
 
     records = [read_metadata(part) for part in parts]
     for part, record in zip(parts, records, strict=True):
         refuse_other_segmenters(part, record, parts[0], records[0])
         refuse_other_shape(part, parts[0])
-    package = load_package(parts[0])
+    package = load_any(parts[0])
     copy_weights(package.model, average_weights(parts), parts[0])
     return replace(package, metadata=average_metadata(parts, records))
 

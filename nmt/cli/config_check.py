@@ -64,10 +64,10 @@ def case_of_table(table: Table, parent: str | None) -> "Case":
     """Read settings as a training would begin with them; a model to fine-tune has its shape."""
     from nmt.advice.facts import case_of
     from nmt.experiment import read_experiment
-    from nmt.launch.parent import with_parent
+    from nmt.launch.parent import with_kind_of, with_parent
     from nmt.training.budget import parse_budget
 
-    experiment = read_experiment(table)
+    experiment = read_experiment(with_kind_of(table, parent))
     parse_budget(experiment.training.budget)  # refuses what is no time
     if parent and not any(experiment.data.train):
         raise ConfigError("--from needs the corpus to train on as well (--train FOLDER)")

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nmt.attention.config import ROLES
 from nmt.cli.command import NmtCommand, verbosity_options
-from nmt.cli.options import MARK, places
+from nmt.cli.options import EACH, MARK, arch_of, in_roles
 from nmt.cli.train_options import train_options
 from nmt.settings import Table, parse_assignment, spelt
 
@@ -75,7 +74,7 @@ def said(ctx: click.Context, table: Table) -> dict[str, str]:
     for text in ctx.params["assignments"]:
         name, value = parse_assignment(text)
         found |= {each: "--set" for each, _ in leaves({name: value})}
-    found |= dict(flags(ctx))
+    found |= dict(flags(ctx, arch_of(table, {})))
     return {name: found.get(name, f"file {path}") for name, _ in leaves(table)}
 
 
@@ -89,16 +88,20 @@ def lines_of(path: str | None) -> dict[str, str]:
     return {name: f"file {path}:{number}" for name, number in numbers.items()}
 
 
-def flags(ctx: click.Context) -> Iterator[tuple[str, str]]:
+def flags(ctx: click.Context, arch: str | None) -> Iterator[tuple[str, str]]:
     """Give the settings that flags set, those for one role after those for all."""
     given = ctx.params
-    recurrent = given[f"model{MARK}arch"] == "rnn"
-    for role in places(given["everywhere"], recurrent) if given["everywhere"] else ():
-        yield f"attention.{role}.variant", "flag --attention"
-    for role in ROLES if given["kernel"] else ():
-        yield f"attention.{role}.kernel", "flag --attention-kernel"
+    for name in in_roles({name: each for name, each in given.items() if each}, arch):
+        setting = name.replace(MARK, ".")
+        kernel = "-kernel" if setting.endswith("kernel") else ""
+        yield setting, f"flag --attention{kernel}"
     for option in ctx.command.params:
         value = given.get(option.name or "")
-        if option.name and MARK in option.name and value not in (None, ()):
+        if (
+            option.name
+            and MARK in option.name
+            and EACH not in option.name
+            and value not in (None, ())
+        ):
             spelling = (option.secondary_opts if value is False else option.opts)[0]
             yield option.name.replace(MARK, "."), f"flag {spelling}"

@@ -1,8 +1,10 @@
 """The `nmt` command."""
 
+import _thread
 import importlib.metadata
 import platform
 import sys
+import threading
 
 import click
 
@@ -17,10 +19,18 @@ COMMANDS = {  # in the order of the chain, which is the order of the help text
     "segment": ("Learn, apply and undo subword segmentation.", "nmt.cli.segment:segment"),
     "encode": ("Turn text into an encoded corpus for training.", "nmt.cli.encode:encode"),
     "plan": ("Say what a training will take, before it runs.", "nmt.cli.plan:plan"),
-    "train": ("Train a translation model, resume one, or fine-tune one.", "nmt.cli.train:train"),
+    "train": ("Train a model, resume one, or fine-tune one.", "nmt.cli.train:train"),
     "replay": ("See again why an update was skipped.", "nmt.cli.replay:replay"),
     "average": ("Average the weights of several models.", "nmt.cli.average:average"),
+    "shortlist": (
+        "Learn which target pieces a model may choose from for a source.",
+        "nmt.cli.shortlist:shortlist",
+    ),
     "translate": ("Translate lines with a trained model.", "nmt.cli.translate:translate"),
+    "export": ("Write a model in the format of another program.", "nmt.cli.export:export"),
+    "force": ("Score given translations by a model: forced decoding.", "nmt.cli.force:force"),
+    "align": ("Say which words of parallel text go with which.", "nmt.cli.align:align"),
+    "generate": ("Write text with a language model.", "nmt.cli.generate:generate"),
     "score": ("Score translations against references.", "nmt.cli.score:score"),
     "show": ("Show what a model, run, or encoded corpus holds.", "nmt.cli.show:show"),
     "diff": ("Say what differs between two runs, next to their scores.", "nmt.cli.diff:diff"),
@@ -68,8 +78,17 @@ def group() -> None:
     """Machine translation at the command line, from raw text to a score."""
 
 
+def interrupt_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Repeat an interrupt that came where Python cannot raise, such as in a destructor."""
+    if isinstance(lost.exc_value, KeyboardInterrupt):
+        threading.Timer(0.05, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(lost)
+
+
 def main() -> None:
     """Run the command line; turn a user's error into one line and its exit status."""
+    sys.unraisablehook = interrupt_again
     try:
         status = group.main(prog_name="nmt", standalone_mode=False)
     except (click.ClickException, click.Abort, Exception) as error:

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
@@ -12,10 +12,12 @@ from nmt import settings
 from nmt.attention.config import ROLES, AttentionConfig
 from nmt.attention.variants import VARIANTS
 from nmt.errors import ConfigError
+from nmt.model.config import ATTENDS, PRESETS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 KERNELS = AttentionConfig.__dataclass_fields__["kernel"].metadata["choices"]
 MARK = "__"  # joins section and key in a parameter's name; no setting's name holds it
+EACH = f"{MARK}each{MARK}"  # stands for every role of attention
 
 
 def setting_options(section: type, *names: str) -> Callable[[Function], Function]:
@@ -68,9 +70,10 @@ def config_options(function: Function) -> Function:
         table = settings.load_table(config) if config else {}
         for text in assignments:
             settings.assign(table, *settings.parse_assignment(text))
-        flags = {name: kwargs.pop(name) for name in list(kwargs) if MARK in name}
-        for name, value in flags.items():
-            if value not in (None, ()):
+        given = {name: kwargs.pop(name) for name in list(kwargs) if MARK in name}
+        flags = {name: value for name, value in given.items() if value not in (None, ())}
+        for name, value in {**in_roles(flags, arch_of(table, flags)), **flags}.items():
+            if EACH not in name:
                 settings.assign(table, name.replace(MARK, "."), value)
         return function(*args, table=table, **kwargs)
 
@@ -101,7 +104,10 @@ def read_roles(text: str) -> list[str]:
 
 
 def attention_options(function: Function) -> Function:
-    """Add --attention for where it can stand, and a flag for each role, which wins over it."""
+    """Add --attention for where it can stand, and a flag for each role, which wins over it.
+
+    They need `config_options` beside them.
+    """
     for role in reversed(ROLES):
         function = click.option(
             f"--{role}-attention",
@@ -109,28 +115,41 @@ def attention_options(function: Function) -> Function:
             help=f"Attention in the role {role!r}.",
         )(function)
 
-    @click.option("--attention", "everywhere", help="Attention in every role where it can stand.")
-    @click.option(
-        "--attention-kernel", "kernel", type=click.Choice(KERNELS),
+    function = click.option(
+        "--attention-kernel", f"attention{EACH}kernel", type=click.Choice(KERNELS),
         help="Code that computes attention in every role; dense is the definition.",
-    )  # fmt: skip
-    @functools.wraps(function)
-    def wrapped(*args: Any, everywhere: str | None, kernel: str | None, **kwargs: Any) -> Any:
-        kwargs |= {f"attention{MARK}{role}{MARK}kernel": kernel for role in ROLES}
-        is_recurrent = kwargs.get(f"model{MARK}arch") == "rnn"
-        for role in places(everywhere, is_recurrent) if everywhere else ():
-            name = f"attention{MARK}{role}{MARK}variant"
-            kwargs[name] = kwargs[name] or everywhere
-        return function(*args, **kwargs)
-
-    return wrapped  # type: ignore[return-value]
+    )(function)  # fmt: skip
+    return click.option(
+        "--attention", f"attention{EACH}variant", help="Attention in every role where it can stand."
+    )(function)
 
 
-def places(variant: str, is_recurrent: bool) -> list[str]:
-    """List the roles in which a variant can stand; a recurrent model has one that attends."""
+def arch_of(table: settings.Table, flags: Mapping[str, Any]) -> str | None:
+    """Name the architecture that settings ask for, if they do; what is wrong is refused later."""
+    model = table.get("model", {})
+    model = model if isinstance(model, dict) else {}
+    arch, preset = (flags.get(f"model{MARK}{key}", model.get(key)) for key in ("arch", "preset"))
+    named = PRESETS.get(preset, {}) if isinstance(preset, str) else {}
+    return arch if isinstance(arch, str) else named.get("arch")
+
+
+def in_roles(flags: Mapping[str, Any], arch: str | None) -> dict[str, Any]:
+    """Give what flags for all roles set in each role of an architecture."""
+    found = {}
+    for name, value in flags.items():
+        if EACH in name:
+            variant = value if name.endswith(f"{EACH}variant") else ""
+            for role in places(variant, arch):
+                found[name.replace(EACH, f"{MARK}{role}{MARK}")] = value
+    return found
+
+
+def places(variant: str, arch: str | None) -> list[str]:
+    """List the roles in which a variant can stand; some architectures have one that attends."""
+    if arch in ATTENDS:
+        return [ATTENDS[arch]]
     known = VARIANTS.get(variant)
-    roles = [role for role in ROLES if known is None or role in known.roles]
-    return [role for role in roles if role == "cross"] or ["cross"] if is_recurrent else roles
+    return [role for role in ROLES if known is None or role in known.roles]
 
 
 tables_option = click.option(

@@ -49,12 +49,12 @@ def plan(
     """
     from nmt.cli.show import text_lines
     from nmt.experiment import read_experiment
+    from nmt.launch.parent import with_kind_of
     from nmt.plan.plan import Question, make_plan
     from nmt.text.lines import write_lines
 
-    question = Question(
-        read_experiment(table), Path(parent) if parent else None, memory, fit, updates
-    )
+    experiment = read_experiment(with_kind_of(table, parent))
+    question = Question(experiment, Path(parent) if parent else None, memory, fit, updates)
     report = make_plan(question)
     if style == "json":
         write_lines("-", json.dumps(report, indent=2).split("\n"))

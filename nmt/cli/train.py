@@ -39,13 +39,14 @@ nmt train --from run --train new-corpus --output tuned --learning-rate 1e-4
 def train(
     output: str | None, resume: str | None, parent: str | None, existing: str, table: Table
 ) -> None:
-    """Train a translation model.
+    """Train a translation model, or with --arch lm a language model.
 
     The run folder holds the best and the last model, checkpoints, settings and measurements.
     Ctrl-C saves and says how to go on.
     """
     from nmt.experiment import read_experiment
     from nmt.launch import start as launch
+    from nmt.launch.parent import with_kind_of
 
     if resume:
         if table or parent or output:
@@ -55,9 +56,8 @@ def train(
     refuse_two_lengths(table)
     if not output:
         raise click.UsageError("--output names the run folder to make (or --resume one)")
-    start = launch.Start(
-        read_experiment(table), Path(output), Path(parent) if parent else None, existing
-    )
+    experiment = read_experiment(with_kind_of(table, parent))
+    start = launch.Start(experiment, Path(output), Path(parent) if parent else None, existing)
     report(launch.train(start), output)
 
 

@@ -1,28 +1,43 @@
 """The command `nmt translate`."""
 
-import json
 import logging
 from collections.abc import Iterator
-from itertools import islice
-from pathlib import Path
+from contextlib import ExitStack
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 from tqdm import tqdm
 
+from nmt.cli.beside import Parallel, refuse_shared_input
 from nmt.cli.command import NmtCommand, verbosity_options
 from nmt.cli.options import config_options, setting_options
 from nmt.cli.recording import begun, is_kept, keep, record_option, refuse_record
-from nmt.errors import DataError
+from nmt.cli.translate_forms import Form
+from nmt.cli.translate_models import assembled, fusion, guarded, load_parts, native, prior_for
+from nmt.cli.translate_texts import Texts, groups
+from nmt.errors import ConfigError
 from nmt.model.compute import ComputeConfig
-from nmt.search.config import SearchConfig, inherited
-from nmt.settings import Table, load_table, to_table
+from nmt.search.config import SPACES, SearchConfig
+from nmt.settings import Table, to_table
+from nmt.suspect.config import SuspectConfig
 
 if TYPE_CHECKING:
     from nmt.experiment import Experiment
+    from nmt.forced.reading import Details, Reading
+    from nmt.suspect.guard import Guard
     from nmt.translate import Translation, Translator
 
 log = logging.getLogger(__name__)
+
+SEARCH = (
+    "method", "beam", "length_alpha", "length_penalty", "coverage_beta", "stop", "nbest", "groups",
+    "diversity", "temperature", "top_k", "top_p", "epsilon", "mbr", "mbr_samples",
+    "must", "must_not", "whole_words", "no_repeat_ngram", "shortlist",
+    "limit_ratio", "limit_extra", "max_pieces", "batch_tokens", "batch_invariant", "source_tag",
+)  # fmt: skip
+COMPUTE = ("seed", "threads", "device", "precision")
 
 
 @click.command(
@@ -31,6 +46,7 @@ log = logging.getLogger(__name__)
     nmt translate run test.en --output test.hyp.de
     echo "Click OK to save the changes." | nmt translate run
     nmt translate run test.en --method sample --top-p 0.9 --nbest 5 --seed 7 --format tsv
+    nmt translate run test.en --with run2 --with run3 --must-not "click here"
     """,
 )
 @click.argument("model", type=click.Path())
@@ -47,26 +63,89 @@ log = logging.getLogger(__name__)
     "n best. JSON: an object a line.",
 )
 @click.option(
+    "--details",
+    is_flag=True,
+    help="As TSV or JSON, tell pieces, the log-probability of each, and which words go with which.",
+)
+@click.option(
     "--prefix",
     type=click.Path(),
     help="Text that translations must begin with, a line for each line of TEXT; an empty one asks "
     "for nothing.",
 )
-@setting_options(
-    SearchConfig, "method", "beam", "length_alpha", "length_penalty", "coverage_beta", "stop",
-    "nbest", "groups", "diversity", "temperature", "top_k", "top_p", "epsilon", "no_repeat_ngram",
-    "limit_ratio", "limit_extra", "batch_tokens", "source_tag",
-)  # fmt: skip
-@setting_options(ComputeConfig, "seed", "threads", "device", "precision")
+@click.option(
+    "--constraints",
+    type=click.Path(),
+    help="What translations must hold, +phrase, and must not, -phrase, separated by tabs: a line "
+    "for each line of TEXT.",
+)
+@click.option(
+    "--with",
+    "others",
+    type=click.Path(),
+    multiple=True,
+    metavar="MODEL",
+    help="Another model that translates together with the first; may be given repeatedly.",
+)
+@click.option(
+    "--weights",
+    metavar="NUMBER,...",
+    help="How much each model counts, scaled to sum to 1.  [default: all alike]",
+)
+@click.option(
+    "--ensemble-space",
+    type=click.Choice(SPACES),
+    help="Average probabilities of models, or their logarithms.  [default: prob]",
+)
+@click.option(
+    "--lm", "language", type=click.Path(), help="Language model of the target, which has a say."
+)
+@click.option(
+    "--lm-weight",
+    type=float,
+    default=0.2,
+    show_default=True,
+    help="Factor of the log-probability that it gives each piece.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["native", "ctranslate2"]),
+    default="native",
+    show_default=True,
+    help="What computes: nmt itself, or CTranslate2, which takes an export of nmt export as MODEL, "
+    "or exports the model first.",
+)
+@setting_options(SearchConfig, *SEARCH)
+@click.option(
+    "--errors",
+    type=click.Choice(["strict", "replace"]),
+    default="strict",
+    show_default=True,
+    help="What is no text, bytes that are not UTF-8 or carriage returns: strict stops and names "
+    "line and byte, replace puts U+FFFD or a space in its place.",
+)
+@setting_options(SuspectConfig, "on_suspect")
+@setting_options(ComputeConfig, *COMPUTE)
 @config_options
 @verbosity_options
+@click.pass_context
 def translate(
+    ctx: click.Context,
     model: str,
     text: str,
     output: str,
     record: str | None,
     style: str,
+    details: bool,
     prefix: str | None,
+    constraints: str | None,
+    others: tuple[str, ...],
+    weights: str | None,
+    ensemble_space: str | None,
+    language: str | None,
+    lm_weight: float,
+    engine: str,
+    errors: str,
     table: Table,
 ) -> None:
     """Translate TEXT (default: standard input) with MODEL, a model directory or a run.
@@ -75,151 +154,93 @@ def translate(
     lines for each. Search settings and precision are those of the model's training, unless given;
     another --method than the model's own starts from that method's defaults.
     """
+    from nmt.cli.details import refuse_without_columns, teller
     from nmt.provenance import Tally
-    from nmt.text.lines import STANDARD, encode_line, open_output
+    from nmt.text.lines import encode_line, open_output
 
-    if text == prefix == STANDARD:
-        raise DataError("only one of text and --prefix can be read from standard input")
+    texts = Texts(text, prefix, constraints, errors)
+    refuse_shared_input(texts)
+    refuse_without_columns(details, style)
     refuse_record(output, record)
-    translator, nbest = load(model, table)
-    made = begun_record(model, table) if is_kept(output, record) else {}
-    seen, written = Tally(), Tally()
-    found = translations(translator, text, prefix)
-    with open_output(output) as stream:
-        for number, translation in enumerate(found, start=1):
+    refuse_company(ctx)
+    how, seen, written = fusion(others, weights, ensemble_space), Tally(), Tally()
+    with ExitStack() as stack:
+        if engine == "native":
+            package, asked, compute = loaded = load_parts(model, table)
+            translator = native(
+                assembled(model, loaded, (others, table), how),
+                asked,
+                prior_for(package, model, (language, lm_weight), compute) if language else None,
+            )
+            segmenters = package.segmenters
+            tell = teller(model, package, asked.search, compute) if details else None
+        else:
+            from nmt.cli.translate_engine import by_export
+
+            translator, segmenters, asked = stack.enter_context(by_export(model, table, details))
+            tell = None
+        made = begun_record(ctx, asked) if is_kept(output, record) else {}
+        guard = None
+        if asked.suspect.on_suspect != "off":
+            guard = guarded(translator, segmenters.target, asked)
+        form = Form(style, asked.search.nbest, guard is not None)
+        found = translations(guard or translator, texts, tell)
+        stream = stack.enter_context(open_output(output))
+        for number, (translation, readings) in enumerate(found, start=1):
             seen.add(encode_line(translation.source))
-            for line in shown(translation, style, number, nbest):
+            for line in form.shown(translation, number, readings):
                 stream.write(written.add(encode_line(line)))
             if output == "-":
                 stream.flush()
     if made:
         made["inputs"]["text"] = made["inputs"]["text"] or seen.sha256
-        keep(made, output, record, written, compute=computed(model, table))
+        keep(made, output, record, written, compute=computed(asked))
+    if guard:
+        guard.summarise()
 
 
-def load(model: str, table: Table) -> tuple["Translator", int]:
-    """Load a model with its own search settings, overridden by what was asked for.
-
-    Returns:
-        What translates, and how many translations of a line are wanted.
-    """
-    from nmt.model.compute import prepare
-    from nmt.model.directory import load_package
-    from nmt.translate import Translator
-
-    asked = asked_of(model, table)
-    package = load_package(model)
-    compute = prepare(asked.compute, training=False)
-    network = package.model.to(compute.device)
-    return Translator(network, package.segmenters, asked.search, compute), asked.search.nbest
+def refuse_company(context: click.Context) -> None:
+    """Refuse other models where there is one alone, and what needs one that is not there."""
+    given, source = context.params, context.get_parameter_source("lm_weight")
+    several = given["language"] or given["others"]
+    if given["language"] is None and source != ParameterSource.DEFAULT:
+        raise ConfigError("--lm-weight needs a language model: --lm MODEL")
+    if given["details"] and several:
+        raise ConfigError("--details are of one model alone; leave out --lm and --with")
+    if given["engine"] != "native" and several:
+        raise ConfigError("--engine ctranslate2 runs one model alone; leave out --lm and --with")
 
 
-def asked_of(model: str, table: Table) -> "Experiment":
-    """Give the settings that hold: what is asked for, over the model's own."""
-    from nmt.experiment import read_experiment
-    from nmt.model.directory import resolve
-
-    return read_experiment(with_own(load_table(resolve(model) / "config.toml"), table))
-
-
-def begun_record(model: str, table: Table) -> Table:
+def begun_record(context: click.Context, asked: "Experiment") -> Table:
     """Begin the record of a translation."""
-    asked = asked_of(model, table)
-    requested = {"search": to_table(asked.search), "compute": to_table(asked.compute)}
-    made: Table = begun(click.get_current_context(), ("model", "text", "prefix"), requested)
+    sections = {"search": asked.search, "suspect": asked.suspect, "compute": asked.compute}
+    requested = {name: to_table(section) for name, section in sections.items()}
+    inputs = ("model", "text", "prefix", "constraints", "others", "language")
+    made: Table = begun(context, inputs, requested)
     return made
 
 
-def computed(model: str, table: Table) -> Table:
+def computed(asked: "Experiment") -> Table:
     """Say on what a translation was computed."""
     from nmt.model.compute import prepare
 
-    return prepare(asked_of(model, table).compute, training=False).described()
-
-
-def with_own(own: Table, table: Table) -> Table:
-    """Put settings that the model was trained with under those that are asked for."""
-    precision = {"precision": own.get("compute", {}).get("precision", "auto")}
-    merged, search = dict(table), own.get("search", {})
-    if isinstance(table.get("search", {}), dict):
-        search = inherited(search, table.get("search", {}))
-    for name, values in (("search", search), ("compute", precision)):
-        given = table.get(name, {})
-        merged[name] = {**values, **given} if isinstance(given, dict) else given
-    return merged
+    return prepare(asked.compute, training=False).described()
 
 
 def translations(
-    translator: "Translator", text: str, prefix: str | None
-) -> Iterator["Translation"]:
-    """Translate lines, with progress."""
-    done, prefixes = 0, Prefixes(prefix, text)
-    quiet = None if log.isEnabledFor(logging.INFO) else True  # None: only at a terminal
-    with tqdm(desc="translate", unit=" lines", disable=quiet) as bar:
-        for lines in groups(text):
-            begun = prefixes.take(done, len(lines))
-            yield from translator.translate_together(lines, done + 1, begun)
-            done += len(lines)
-            bar.update(len(lines))
-    prefixes.refuse_more(done)
-
-
-class Prefixes:
-    """What translations must begin with, read beside the text."""
-
-    def __init__(self, path: str | None, text: str) -> None:
-        from nmt.text.lines import read_lines, shown_path
-
-        self._lines = read_lines(path) if path else None
-        self._names = (shown_path(path), shown_path(text)) if path else ("", "")
-
-    def take(self, done: int, count: int) -> list[str]:
-        """Read those of the next lines; none where there are none at all."""
-        if self._lines is None:
-            return []
-        taken = list(islice(self._lines, count))
-        if len(taken) < count:
-            raise DataError(
-                f"{self._names[0]} has {done + len(taken):,} lines, but {self._names[1]} has more; "
-                "--prefix needs as many, empty ones where nothing is asked for"
-            )
-        return taken
-
-    def refuse_more(self, done: int) -> None:
-        """Raise DataError where prefixes are left over."""
-        if self._lines is not None and next(self._lines, None) is not None:
-            raise DataError(
-                f"{self._names[1]} has {done:,} lines, but {self._names[0]} has more; "
-                "--prefix needs as many, empty ones where nothing is asked for"
-            )
-
-
-def groups(text: str) -> Iterator[list[str]]:
-    """Group lines: those of a file by number alone, so that batches depend on no clock; others
-    as they arrive.
-    """
-    from nmt.text.arrival import arriving
-    from nmt.text.lines import read_lines
+    translator: "Translator | Guard", texts: Texts, tell: "Details | None"
+) -> Iterator[tuple["Translation", "list[Reading] | None"]]:
+    """Translate lines, with progress; beside each what there is to tell of its translations."""
     from nmt.translate import LINES_AT_ONCE
 
-    lines = read_lines(text)
-    if not Path(text).is_file():
-        yield from arriving(lines, LINES_AT_ONCE)
-    while group := list(islice(lines, LINES_AT_ONCE)):
-        yield group
-
-
-def shown(translation: "Translation", style: str, number: int, nbest: int) -> list[str]:
-    """Spell a translation, one line for each of its candidates, or one object.
-
-    As text, a line with fewer candidates than were asked for, such as an empty one, is filled
-    up, so that the n-th line of the output is known to be of the n-th line of the input.
-    """
-    candidates = translation.candidates
-    if style == "text":
-        return [each.text for each in candidates] + [""] * (nbest - len(candidates))
-    if style == "tsv":
-        return [f"{number}\t{each.score:.6f}\t{each.text}" for each in candidates]
-    best = [{"text": c.text, "score": c.score, "log_prob": c.log_prob} for c in candidates]
-    record = {"line": number, "source": translation.source, "translations": best}
-    return [json.dumps(record, ensure_ascii=False)]
+    done, parallel = 0, Parallel(texts)
+    quiet = None if log.isEnabledFor(logging.INFO) else True  # None: only at a terminal
+    with tqdm(desc="translate", unit=" lines", disable=quiet) as bar:
+        for lines in groups(texts, LINES_AT_ONCE):
+            asked = parallel.take(done, len(lines))
+            found = translator.translate_together(lines, done + 1, *asked)
+            readings = repeat(None) if tell is None else tell.of(found, done + 1)
+            yield from zip(found, readings, strict=tell is not None)
+            done += len(lines)
+            bar.update(len(lines))
+    parallel.refuse_more(done)

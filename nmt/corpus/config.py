@@ -26,7 +26,8 @@ class DataConfig:
     train: tuple[str, ...] = setting(
         (),
         "Encoded corpora to train on, folders made by nmt encode. Several that are not mixed by "
-        "weights, temperature or stages are as one.",
+        "weights, temperature or stages are as one. A language model learns monolingual ones, or "
+        "the targets of parallel ones.",
     )
     weights: tuple[float, ...] = setting(
         (), "Shares of the corpora in the pairs that are drawn, in the order of data.train."
@@ -40,7 +41,9 @@ class DataConfig:
         (), "Mixtures that follow one another, each a [[data.stages]] with pairs and weights."
     )
     dev_source: str = setting("", "Raw source text of the development set.")
-    dev_target: str = setting("", "Raw target text of the development set.")
+    dev_target: str = setting(
+        "", "Raw target text of the development set; a language model has no other."
+    )
     test: tuple[str, ...] = setting(
         (),
         "Texts of test sets, which training never reads but checks its corpus against: raw lines "

@@ -124,7 +124,7 @@ def refuse_other_segmenters(corpus: EncodedCorpus, first: EncodedCorpus) -> None
     if corpus.record.sides != first.record.sides:
         raise DataError(
             f"{corpus.folder} holds {' and '.join(corpus.record.sides)} text, but {first.folder} "
-            f"{' and '.join(first.record.sides)}; training needs parallel corpora"
+            f"{' and '.join(first.record.sides)}; train on corpora of one kind"
         )
     if corpus.record.segmenters != first.record.segmenters:
         raise DataError(

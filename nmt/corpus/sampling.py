@@ -51,7 +51,8 @@ class Sampling:
         step = -(-len(self._corpus) // LINES_TRIED)
         tried = range(0, len(self._corpus), step)
         before = sum(len(self._corpus.sequence(side, number)) for number in tried)
-        return sum(len(self._sampled(side, number, ())) for number in tried) / before
+        after = sum(len(self._sampled(side, number, ())) for number in tried)
+        return after / before if before else 1.0  # nothing stands where there is no source
 
     def cut(self, side: str, numbers: Array, moment: tuple[int, ...]) -> list[Array]:
         """Cut the lines of a batch; none becomes much longer than others do on average.

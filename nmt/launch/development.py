@@ -5,21 +5,34 @@ import torch
 from nmt.corpus.batches import Batch, Boundaries, make_batch, plan_batches
 from nmt.corpus.encoded import EncodedCorpus
 from nmt.corpus.store import Array
+from nmt.corpus.texts import text_side
 from nmt.errors import DataError
 from nmt.experiment import Experiment
 from nmt.model.directory import Segmenters
-from nmt.text.lines import read_pairs
+from nmt.text.lines import read_lines, read_pairs
 from nmt.text.segmenter import Segmenter
 
 
-def segmenters_of(corpus: EncodedCorpus) -> Segmenters:
-    """Load the segmenters that a parallel corpus was encoded with."""
+def segmenters_of(corpus: EncodedCorpus, has_source: bool = True) -> Segmenters:
+    """Load the segmenters that a corpus was encoded with; that of its text, without a source."""
+    if not has_source:
+        text = Segmenter.load(corpus.segmenter_path(text_side(corpus)))
+        return Segmenters(text, text)
     if corpus.record.sides != ["source", "target"]:
-        raise DataError(f"{corpus.folder} is monolingual; training needs a parallel corpus")
+        raise DataError(
+            f"{corpus.folder} is monolingual; training needs a parallel corpus, but for a language "
+            "model (--arch lm)"
+        )
     paths = {side: corpus.segmenter_path(side) for side in corpus.record.sides}
     source = Segmenter.load(paths["source"])
     same = corpus.record.segmenters["source"] == corpus.record.segmenters["target"]
     return Segmenters(source, source if same else Segmenter.load(paths["target"]))
+
+
+def hashes_of(corpus: EncodedCorpus, has_source: bool) -> dict[str, str]:
+    """Give the hashes of the segmenters that a model of a corpus has."""
+    known = corpus.record.segmenters
+    return known if has_source else dict.fromkeys(("source", "target"), known[text_side(corpus)])
 
 
 def boundaries(segmenters: Segmenters) -> Boundaries:
@@ -30,13 +43,18 @@ def boundaries(segmenters: Segmenters) -> Boundaries:
 
 
 def read_dev(experiment: Experiment) -> list[tuple[str, str]]:
-    """Read the development set, whole."""
+    """Read the development set, whole; for a model without a source, sources are empty."""
     data = experiment.data
-    if not data.dev_source:
+    if not data.dev_target:
         return []
-    pairs = list(read_pairs(data.dev_source, data.dev_target))
+    if experiment.model.has_source:
+        pairs = list(read_pairs(data.dev_source, data.dev_target))
+    else:
+        pairs = [("", line) for line in read_lines(data.dev_target)]
     if not pairs:
-        raise DataError(f"{data.dev_source} is empty; a development set needs lines")
+        raise DataError(
+            f"{data.dev_source or data.dev_target} is empty; a development set needs lines"
+        )
     return pairs
 
 

@@ -76,6 +76,7 @@ def begin(
     for corpus in experiment.data.train:
         refuse_overlap(EncodedCorpus(corpus), experiment.data)
     bench = Workbench.prepare(experiment, ranks)
+    bench.learn_shortlist(experiment)
     if manifest["parent"]:
         bench.take_weights(Path(manifest["parent"]))
     experiment, speed = with_planned_updates(experiment, bench, ranks)
@@ -123,6 +124,8 @@ def go_on(run: Run, ranks: Ranks) -> dict[str, Any]:
     bench = Workbench.prepare(experiment, ranks)
     updates = ranks.told(run.updates())
     progress = Progress()
+    if not updates:
+        bench.learn_shortlist(experiment)
     if not updates and manifest["parent"]:
         refuse_changed_parent(manifest, folder)
         bench.take_weights(Path(manifest["parent"]))
@@ -138,10 +141,11 @@ def refuse_unready(experiment: Experiment) -> None:
     data, training = experiment.data, experiment.training
     if not any(data.train):
         raise ConfigError("data.train is not set: name an encoded corpus (--train FOLDER)")
-    if bool(data.dev_source) != bool(data.dev_target):
+    if experiment.model.has_source and bool(data.dev_source) != bool(data.dev_target):
         raise ConfigError("data.dev_source and data.dev_target go together; one is not set")
-    if not data.dev_source and training.patience:
-        raise ConfigError("training.patience needs a development set (data.dev_source, dev_target)")
+    if not data.dev_target and training.patience:
+        needed = "data.dev_source, dev_target" if experiment.model.has_source else "data.dev_target"
+        raise ConfigError(f"training.patience needs a development set ({needed})")
     parse_budget(training.budget)
     refuse_unavailable(experiment.score.tokenize)
     refuse_without_tensorboard(wanted=training.tensorboard)

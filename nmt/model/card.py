@@ -25,17 +25,13 @@ def model_card(
     model = settings.get("model", {})
     scores = metadata.get("dev", {})
     lines = [
-        "# Translation model",
+        f"# {'Language' if model.get('arch') == 'lm' else 'Translation'} model",
         "",
-        f"{kind_of(model)}, made by nmt {metadata['nmt']}: {model.get('encoder_layers')} + "
-        f"{model.get('decoder_layers')} layers of width {model.get('model_size')}, "
-        f"{num_parameters:,} parameters.",
+        f"{kind_of(model)}, made by nmt {metadata['nmt']}: {depth_of(model)} layers of width "
+        f"{model.get('model_size')}, {num_parameters:,} parameters.",
         "",
-        "Translate with it:",
-        "",
-        "    nmt translate THIS_FOLDER < source.txt > translation.txt",
-        "",
-        *search_lines(settings),
+        *uses(model),
+        *([] if model.get("arch") == "lm" else search_lines(settings)),
         f"Trained for {metadata.get('update', 0):,} updates on a corpus whose content has the hash",
         f"`{metadata.get('corpus', 'unknown')}`.",
         "",
@@ -48,8 +44,30 @@ def model_card(
     return "\n".join(lines)
 
 
+def uses(model: Mapping[str, Any]) -> list[str]:
+    """Say how the model is used."""
+    if model.get("arch") != "lm":
+        command = "    nmt translate THIS_FOLDER < source.txt > translation.txt"
+        return ["Translate with it:", "", command, ""]
+    return [
+        "Write text with it, or let it help a translation model of the same segmenter:",
+        "",
+        "    nmt generate THIS_FOLDER --count 10",
+        "    nmt translate MODEL --lm THIS_FOLDER < source.txt > translation.txt",
+        "",
+    ]
+
+
+def depth_of(model: Mapping[str, Any]) -> str:
+    """Count the layers."""
+    encoder = "" if model.get("arch") == "lm" else f"{model.get('encoder_layers')} + "
+    return f"{encoder}{model.get('decoder_layers')}"
+
+
 def kind_of(model: Mapping[str, Any]) -> str:
     """Name the architecture."""
+    if model.get("arch") == "lm":
+        return "A Transformer's decoder by itself"
     if model.get("arch") != "rnn":
         return "A Transformer"
     cell, feeding = str(model.get("cell", "lstm")).upper(), model.get("feeding", "luong")

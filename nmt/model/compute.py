@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -101,6 +102,19 @@ def prepare(config: ComputeConfig, *, training: bool) -> Compute:
     wanted = config.precision == "bf16" or fast
     dtype = torch.bfloat16 if wanted else torch.float32
     return Compute(device, dtype, config.sharding, config.seed)
+
+
+@contextlib.contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """Compute on so many processor threads inside this context."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def keep_freed_memory() -> None:

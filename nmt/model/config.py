@@ -9,15 +9,23 @@ from nmt.attention.refusals import refuse_uneven_groups
 from nmt.errors import ConfigError
 from nmt.settings import check_choice, nearest, setting, to_table
 
-ARCHITECTURES = {"transformer": "transformer-small", "rnn": "rnn-small"}  # usual presets
+ARCHITECTURES = {  # usual presets
+    "transformer": "transformer-small",
+    "rnn": "rnn-small",
+    "lm": "lm-small",
+}
 OWN_SETTINGS = {
     "transformer": (
         "ffn_size", "norm", "norm_kind", "feed_forward", "encoder_distinct", "decoder_distinct",
         "layer_sharing", "positions", "ffn_dropout",
     ),
     "rnn": ("cell", "feeding"),
+    "lm": (
+        "ffn_size", "norm", "norm_kind", "feed_forward", "decoder_distinct", "layer_sharing",
+        "positions", "ffn_dropout",
+    ),
 }  # fmt: skip
-
+ATTENDS = {"rnn": "cross", "lm": "decoder"}  # the only role of attention, where there is one
 
 MOST = {
     "encoder_layers": 2**9, "decoder_layers": 2**9, "model_size": 2**20, "ffn_size": 2**20,
@@ -27,17 +35,18 @@ MOST = {
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """The shape of an encoder-decoder."""
+    """The shape of a model."""
 
     section: ClassVar[str] = "model"
 
     preset: str = setting("transformer-small", "Named shape that the other settings start from.")
     arch: str = setting(
         "transformer",
-        "Kind of model: attention throughout, or recurrent layers joined by cross-attention.",
+        "Kind of model: attention throughout; recurrent layers joined by cross-attention; lm, a "
+        "language model, which is a Transformer's decoder by itself and translates nothing.",
         choices=ARCHITECTURES,
     )
-    encoder_layers: int = setting(3, "Layers of the encoder.")
+    encoder_layers: int = setting(3, "Layers of the encoder; 0 in a language model.")
     decoder_layers: int = setting(3, "Layers of the decoder.")
     model_size: int = setting(256, "Width of the states between layers.")
     ffn_size: int = setting(1024, "Width inside the feed-forward blocks.")
@@ -93,18 +102,20 @@ class ModelConfig:
     dropout: float = setting(0.1, "Share of each sub-layer's output dropped in training.")
     ffn_dropout: float = setting(0.0, "Share of the values inside feed-forward blocks dropped.")
 
+    @property
+    def has_source(self) -> bool:
+        """Tell whether the model reads a source: a language model does not."""
+        return self.arch != "lm"
+
     def __post_init__(self) -> None:
         self._refuse_absurd_sizes()
+        self._refuse_settings_of_others()
+        if not self.has_source:
+            self._refuse_a_source()
         for name in ("encoder_layers", "decoder_layers", "model_size", "ffn_size", "num_heads"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) < 1 and (self.has_source or name != "encoder_layers"):
                 raise ConfigError(f"model.{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("encoder", "decoder"):
-            distinct, layers = getattr(self, f"{name}_distinct"), getattr(self, f"{name}_layers")
-            if not 0 <= distinct <= layers:
-                raise ConfigError(
-                    f"model.{name}_distinct must lie between 0 and model.{name}_layers = {layers}, "
-                    f"not be {distinct}"
-                )
+        self._check_sharing()
         for name in ("dropout", "ffn_dropout"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ConfigError(f"model.{name} must lie in [0, 1), not {getattr(self, name)}")
@@ -119,7 +130,28 @@ class ModelConfig:
             )
         if self.model_size % 2:
             raise ConfigError(f"model.model_size must be even, not {self.model_size}")
-        self._refuse_settings_of_others()
+
+    def _check_sharing(self) -> None:
+        for name in ("encoder", "decoder"):
+            distinct, layers = getattr(self, f"{name}_distinct"), getattr(self, f"{name}_layers")
+            if not 0 <= distinct <= layers:
+                raise ConfigError(
+                    f"model.{name}_distinct must lie between 0 and model.{name}_layers = {layers}, "
+                    f"not be {distinct}"
+                )
+
+    def _refuse_a_source(self) -> None:
+        """Refuse what a language model has not got."""
+        if self.encoder_layers:
+            raise ConfigError(
+                f"model.encoder_layers = {self.encoder_layers}, but model.arch = 'lm' has no "
+                "encoder; leave it out"
+            )
+        if self.tie == "all":
+            raise ConfigError(
+                "model.tie = 'all', but model.arch = 'lm' has no source; choose 'target' (input "
+                "and output embeddings are one matrix) or 'none'"
+            )
 
     def _refuse_absurd_sizes(self) -> None:
         """Refuse what nobody wants; settings may come with a model from anyone."""
@@ -132,6 +164,8 @@ class ModelConfig:
         others = {arch: names for arch, names in OWN_SETTINGS.items() if arch != self.arch}
         for arch, names in others.items():
             for name in names:
+                if name in OWN_SETTINGS[self.arch]:
+                    continue
                 if (value := getattr(self, name)) != getattr(ModelConfig, name):
                     raise ConfigError(
                         f"model.{name} = {value!r} is a setting of model.arch = {arch!r}, but "
@@ -162,6 +196,12 @@ def recurrent_shape(layers: int, model_size: int, num_heads: int) -> dict[str, A
     }
 
 
+def language_shape(layers: int, model_size: int, ffn_size: int, num_heads: int) -> dict[str, Any]:
+    """Name the settings of a language model, input and output embeddings tied."""
+    deep = {**shape(layers, model_size, ffn_size, num_heads), "encoder_layers": 0}
+    return {**deep, "arch": "lm", "tie": "target"}
+
+
 PRESETS: dict[str, dict[str, Any]] = {
     "transformer-tiny": {**shape(4, 128, 256, 4), "norm": "post"},
     "transformer-small": shape(3, 256, 1024, 4),
@@ -171,6 +211,10 @@ PRESETS: dict[str, dict[str, Any]] = {
     "rnn-small": recurrent_shape(2, 256, 4),
     "rnn-base": recurrent_shape(2, 512, 8),
     "rnn-big": recurrent_shape(4, 1024, 16),
+    "lm-tiny": language_shape(4, 128, 256, 4),
+    "lm-small": language_shape(3, 256, 1024, 4),
+    "lm-base": language_shape(6, 512, 2048, 8),
+    "lm-big": language_shape(6, 1024, 4096, 16),
 }
 
 
@@ -202,27 +246,32 @@ def refuse_unfit_attention(config: ModelConfig, attention: AttentionSections) ->
 
     Raises:
         ConfigError: Groups do not divide the heads; layers are named that are not there; a
-            setting would be read by nothing; in a recurrent model, self-attention is not as by
-            default, or layers are to share.
+            setting would be read by nothing; attention in a role that the architecture has not
+            got is not as by default; in a recurrent model, layers are to share.
     """
     for role in ROLES:
         refuse_uneven_groups(role, getattr(attention, role), config.num_heads)
     refuse_unread_sentences(config, attention)
+    refuse_other_roles(config, attention)
     if config.arch != "rnn":
         refuse_unfit_layers(config, attention)
-        return
-    if attention.cross.share != "none":
+    elif attention.cross.share != "none":
         raise ConfigError(
             f"attention.cross.share = {attention.cross.share!r}, but model.arch = 'rnn' attends "
             "in one layer, which has no other to share with"
         )
-    usual = to_table(AttentionConfig())
-    for role in ("encoder", "decoder"):
+
+
+def refuse_other_roles(config: ModelConfig, attention: AttentionSections) -> None:
+    """Refuse attention in a role that an architecture has not got."""
+    usual, only = to_table(AttentionConfig()), ATTENDS.get(config.arch)
+    lacks = "self-attention" if only == "cross" else "encoder"
+    for role in ROLES if only else ():
         for name, value in to_table(getattr(attention, role)).items():
-            if value != usual[name]:
+            if role != only and value != usual[name]:
                 raise ConfigError(
-                    f"attention.{role}.{name} = {value!r}, but model.arch = 'rnn' has no "
-                    "self-attention; set it in attention.cross alone"
+                    f"attention.{role}.{name} = {value!r}, but model.arch = {config.arch!r} has "
+                    f"no {lacks}; set it in attention.{only} alone"
                 )
 
 

@@ -1,4 +1,4 @@
-"""What every encoder-decoder offers to training and to search.
+"""What every model offers to training and to search.
 
 B batch, S source length, T target length, D model size, V target vocabulary.
 """
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nmt.attention.contract import Attention
 from nmt.model.sentences import Breaks
+from nmt.model.shortlist import Shortlist
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,18 @@ class DecodingState(ABC):
         """Keep some sentences, given by index; the state itself stays as it is."""
 
 
-class EncoderDecoder(nn.Module, ABC):
-    """A model of a target given a source.
+class SequenceModel(nn.Module, ABC):
+    """A model of each id of a target given those before it, and perhaps a source.
 
     Attributes:
         max_length: Longest source or target, in ids.
         breaks: The ids that end a sentence within a line.
+        shortlist: The target pieces that source pieces suggest, where they have been learnt.
     """
 
     max_length: int
     breaks: Breaks = Breaks()
+    shortlist: Shortlist | None = None
 
     def mechanisms(self) -> dict[str, Attention]:
         """Name the mechanisms of attention by where they stand; shared ones once."""
@@ -71,20 +74,22 @@ class EncoderDecoder(nn.Module, ABC):
         }
 
     @abstractmethod
-    def encode(self, source: Tensor, lengths: Tensor) -> Memory:
-        """Encode (B, S) ids of which the first `lengths` are real."""
+    def predict(
+        self, source: tuple[Tensor, Tensor], target: Tensor, target_lengths: Tensor
+    ) -> Tensor:
+        """Give the states (B, T, D) that predict the id after each of (B, T) target ids.
 
-    @abstractmethod
-    def decode(self, memory: Memory, target: Tensor, lengths: Tensor) -> Tensor:
-        """Give the states (B, T, D) that predict the id after each of (B, T) target ids."""
+        Args:
+            source: Ids (B, S) and lengths (B,); a model without a source looks at neither.
+        """
 
     @abstractmethod
     def output_weight(self) -> Tensor:
         """Give the matrix (V, D) whose product with a state is a score for each id."""
 
     @abstractmethod
-    def start(self, memory: Memory, beam: int, limit: int) -> DecodingState:
-        """Begin to decode `beam` hypotheses of each sentence, of at most `limit` ids."""
+    def begin(self, source: tuple[Tensor, Tensor], beam: int, limit: int) -> DecodingState:
+        """Begin `beam` hypotheses, of at most `limit` ids, for each source (ids and lengths)."""
 
     @abstractmethod
     def step(
@@ -96,3 +101,29 @@ class EncoderDecoder(nn.Module, ABC):
             States (B, beam, D) that predict the next id, and the state of decoding. The one
             given is consumed.
         """
+
+
+class EncoderDecoder(SequenceModel):
+    """A model of a target given a source."""
+
+    def predict(
+        self, source: tuple[Tensor, Tensor], target: Tensor, target_lengths: Tensor
+    ) -> Tensor:
+        """Encode the sources and decode all of the targets."""
+        return self.decode(self.encode(*source), target, target_lengths)
+
+    def begin(self, source: tuple[Tensor, Tensor], beam: int, limit: int) -> DecodingState:
+        """Encode the sources and begin to decode."""
+        return self.start(self.encode(*source), beam, limit)
+
+    @abstractmethod
+    def encode(self, source: Tensor, lengths: Tensor) -> Memory:
+        """Encode (B, S) ids of which the first `lengths` are real."""
+
+    @abstractmethod
+    def decode(self, memory: Memory, target: Tensor, lengths: Tensor) -> Tensor:
+        """Give the states (B, T, D) that predict the id after each of (B, T) target ids."""
+
+    @abstractmethod
+    def start(self, memory: Memory, beam: int, limit: int) -> DecodingState:
+        """Begin to decode `beam` hypotheses of each sentence, of at most `limit` ids."""

@@ -12,7 +12,7 @@ from nmt.attention.config import ROLES, AttentionConfig, AttentionSections
 from nmt.attention.multi_head import MultiHeadAttention
 from nmt.attention.projections import PackedLinear
 from nmt.files import sha256
-from nmt.model.contract import EncoderDecoder
+from nmt.model.contract import SequenceModel
 from nmt.model.directory import Package, copy_weights, model_of, resolve
 from nmt.model.inventory import WEIGHTS
 from nmt.settings import build, to_table
@@ -26,14 +26,14 @@ def attention_configs(package: Package) -> dict[str, AttentionConfig]:
     return {role: getattr(sections, role) for role in ROLES}
 
 
-def composed(model: EncoderDecoder) -> dict[str, MultiHeadAttention]:
+def composed(model: SequenceModel) -> dict[str, MultiHeadAttention]:
     """Name the mechanisms that have heads of their own to change."""
     found = model.mechanisms().items()
     return {name: each for name, each in found if isinstance(each, MultiHeadAttention)}
 
 
 def derive(
-    package: Package, configs: Configs, change: Callable[[EncoderDecoder], dict[str, Tensor]]
+    package: Package, configs: Configs, change: Callable[[SequenceModel], dict[str, Tensor]]
 ) -> Package:
     """Make a model with other settings of attention.
 
@@ -47,10 +47,11 @@ def derive(
     settings = {**package.settings, "attention": to_table(sections)}
     model = model_of(settings, package.segmenters).to(dtype_of(package.model)).eval()
     copy_weights(model, change(model), Path(WEIGHTS))
+    model.shortlist = package.model.shortlist
     return replace(package, model=model, settings=settings)
 
 
-def dtype_of(model: EncoderDecoder) -> torch.dtype:
+def dtype_of(model: SequenceModel) -> torch.dtype:
     """Give the type of a model's weights."""
     return next(model.parameters()).dtype
 

@@ -1,6 +1,7 @@
 """A model directory: self-contained and inert. Loading one runs no code from it.
 
 model.safetensors   weights; shared ones are stored once
+shortlist.safetensors   which target pieces source pieces suggest, if that was learnt
 config.toml         every setting, resolved
 source.model, target.model   the segmenters
 metadata.json       format, hashes, scores
@@ -24,11 +25,12 @@ from nmt.files import read_json, sha256, write_sealed
 from nmt.model.build import build_model
 from nmt.model.card import model_card
 from nmt.model.config import ModelConfig, with_preset
-from nmt.model.contract import EncoderDecoder
+from nmt.model.contract import EncoderDecoder, SequenceModel
 from nmt.model.inventory import (
     FORMAT,
     METADATA,
     SETTINGS,
+    SHORTLIST,
     WEIGHTS,
     Shapes,
     refuse_foreign_files,
@@ -38,8 +40,10 @@ from nmt.model.inventory import (
     refuse_other_settings,
     shapes_of,
 )
+from nmt.model.language import LanguageModel
 from nmt.model.sentences import Breaks
 from nmt.model.sharded import placed_as
+from nmt.model.shortlist import Shortlist
 from nmt.settings import Table, build, load_table, save_table
 from nmt.text.segmenter import Segmenter
 
@@ -65,15 +69,29 @@ class Package:
     """What a model directory holds.
 
     Attributes:
-        model: Ready to translate: in evaluation mode.
+        model: In evaluation mode.
         settings: The whole of `config.toml`.
         metadata: The whole of `metadata.json`.
     """
 
-    model: EncoderDecoder
+    model: SequenceModel
     segmenters: Segmenters
     settings: Table
     metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TranslationPackage(Package):
+    """What the directory of a model that translates holds."""
+
+    model: EncoderDecoder
+
+
+@dataclass(frozen=True)
+class LanguagePackage(Package):
+    """What the directory of a language model holds; its segmenters are one."""
+
+    model: LanguageModel
 
 
 def save_package(folder: Path, package: Package) -> None:
@@ -86,14 +104,18 @@ def save_package(folder: Path, package: Package) -> None:
     save_table(package.settings, folder / SETTINGS)
     package.segmenters.source.save(folder / "source.model")
     package.segmenters.target.save(folder / "target.model")
+    kept = {name: value for name, value in package.metadata.items() if name != "shortlist"}
     metadata = {
         "format": FORMAT,
         "nmt": nmt.__version__,
         "segmenters": package.segmenters.hashes(),
-        **package.metadata,
+        **kept,
         "settings": sha256(folder / SETTINGS),
         "weights": sha256(folder / WEIGHTS),
     }
+    if package.model.shortlist is not None:
+        save_tensors(package.model.shortlist.tensors(), folder / SHORTLIST)
+        metadata["shortlist"] = sha256(folder / SHORTLIST)
     write_sealed(folder / METADATA, metadata)
     card = model_card(package.settings, metadata, count_parameters(package.model))
     (folder / "README.md").write_text(card, encoding="utf-8")
@@ -153,10 +175,44 @@ def resolve(path: str | Path) -> Path:
         raise CheckpointError(f"{folder} does not exist; a MODEL is a model directory or a run")
     if (folder / "manifest.json").is_file():
         raise CheckpointError(f"{folder} has no checkpoint yet: training has not validated once")
+    if (folder / "export.json").is_file():
+        raise CheckpointError(
+            f"{folder} is an export for another program; nmt translate --engine ctranslate2 can "
+            "use one in that format"
+        )
     raise CheckpointError(f"{folder} holds no model (no metadata.json) and no run")
 
 
-def load_package(path: str | Path) -> Package:
+def load_package(path: str | Path) -> TranslationPackage:
+    """Load a model that translates, as `load_any` does.
+
+    Raises:
+        CheckpointError: It is of another kind, or cannot be loaded.
+    """
+    package = load_any(path)
+    if not isinstance(package.model, EncoderDecoder):
+        raise CheckpointError(
+            f"{path} is a language model, which has no source; name a model that translates (a "
+            "language model writes with nmt generate)"
+        )
+    return TranslationPackage(package.model, package.segmenters, package.settings, package.metadata)
+
+
+def load_language_package(path: str | Path) -> LanguagePackage:
+    """Load a language model, as `load_any` does.
+
+    Raises:
+        CheckpointError: It is of another kind, or cannot be loaded.
+    """
+    package = load_any(path)
+    if not isinstance(package.model, LanguageModel):
+        raise CheckpointError(
+            f"{path} is a model that translates; name a language model (nmt train --arch lm)"
+        )
+    return LanguagePackage(package.model, package.segmenters, package.settings, package.metadata)
+
+
+def load_any(path: str | Path) -> Package:
     """Load a model directory, or the best model of a run; it is trusted in nothing.
 
     Raises:
@@ -171,10 +227,11 @@ def load_package(path: str | Path) -> Package:
     refuse_other_settings(folder, metadata)
     tensors = weights_in(folder)
     copy_weights(model, tensors, folder / WEIGHTS)
+    model.shortlist = shortlist_in(folder, metadata, segmenters)
     return Package(model.eval(), segmenters, settings, metadata)
 
 
-def fitting_model(settings: Table, segmenters: Segmenters, folder: Path) -> EncoderDecoder:
+def fitting_model(settings: Table, segmenters: Segmenters, folder: Path) -> SequenceModel:
     """Make the model that settings describe, if it is that of the weights, however large.
 
     One that may take more than its weights is made without memory first. Only what a user's own
@@ -199,7 +256,7 @@ def fitting_model(settings: Table, segmenters: Segmenters, folder: Path) -> Enco
     return model
 
 
-def refuse_unfit(model: EncoderDecoder, folder: Path) -> None:
+def refuse_unfit(model: SequenceModel, folder: Path) -> None:
     """Refuse a model whose tables are absurd, or whose weights are not those of the file."""
     tables = sum(each.nbytes for each in model.buffers())
     if tables > MAX_TABLES:
@@ -230,7 +287,7 @@ def is_own(settings: Table) -> bool:
                if "variant" in each)  # fmt: skip
 
 
-def model_of(settings: Table, segmenters: Segmenters) -> EncoderDecoder:
+def model_of(settings: Table, segmenters: Segmenters) -> SequenceModel:
     """Make the model that settings describe, with fresh weights."""
     config = build(ModelConfig, with_preset(settings.get("model", {})), "model")
     attention = build(AttentionSections, settings.get("attention", {}), "attention")
@@ -239,7 +296,7 @@ def model_of(settings: Table, segmenters: Segmenters) -> EncoderDecoder:
 
 def model_for(
     config: ModelConfig, attention: AttentionSections, segmenters: Segmenters
-) -> EncoderDecoder:
+) -> SequenceModel:
     """Make a model of what segmenters produce, with fresh weights.
 
     Raises:
@@ -298,6 +355,25 @@ def weights_in(folder: Path) -> dict[str, Tensor]:
     tensors = load_tensors(folder / WEIGHTS)
     refuse_other_content(folder / WEIGHTS, metadata.get("weights"))
     return tensors
+
+
+def shortlist_in(
+    folder: Path, metadata: Mapping[str, Any], segmenters: Segmenters
+) -> Shortlist | None:
+    """Read the shortlist of a model directory; those without one have none in their metadata.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, was changed, or is of other segmenters.
+    """
+    if "shortlist" not in metadata:
+        return None
+    path = folder / SHORTLIST
+    refuse_other_content(path, metadata["shortlist"])
+    found = Shortlist.of(load_tensors(path))
+    sizes = segmenters.source.vocab_size, segmenters.target.vocab_size
+    if found is None or not found.fits(sizes, segmenters.target.eos_id):
+        raise CheckpointError(f"{path} is no shortlist of these segmenters; put the original back")
+    return found
 
 
 def load_weights(model: torch.nn.Module, path: Path) -> None:

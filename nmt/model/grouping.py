@@ -11,7 +11,7 @@ from torch import Tensor
 from nmt.attention.config import AttentionConfig
 from nmt.attention.multi_head import MultiHeadAttention
 from nmt.errors import ConfigError
-from nmt.model.contract import EncoderDecoder
+from nmt.model.contract import SequenceModel
 from nmt.model.derived import attention_configs, composed, derive, heads_by_part, repacked
 from nmt.model.directory import Package, weights_of
 
@@ -38,13 +38,13 @@ def group_heads(package: Package, groups: int, roles: Collection[str] = ()) -> P
     return derive(package, configs, lambda model: grouped_weights(package.model, model))
 
 
-def roles_of(model: EncoderDecoder) -> list[str]:
+def roles_of(model: SequenceModel) -> list[str]:
     """Name the roles that multi-head attention plays in a model."""
     return list(dict.fromkeys(each.place.role for each in composed(model).values()))
 
 
 def refuse_ungroupable(
-    role: str, config: AttentionConfig, model: EncoderDecoder, groups: int
+    role: str, config: AttentionConfig, model: SequenceModel, groups: int
 ) -> None:
     """Refuse what has no heads to average, or not in such groups."""
     mechanisms = [each for each in composed(model).values() if each.place.role == role]
@@ -67,7 +67,7 @@ def refuse_ungroupable(
         )
 
 
-def grouped_weights(old: EncoderDecoder, new: EncoderDecoder) -> dict[str, Tensor]:
+def grouped_weights(old: SequenceModel, new: SequenceModel) -> dict[str, Tensor]:
     """Average heads wherever the new model has fewer of them."""
     weights, targets = weights_of(old), composed(new)
     for name, mechanism in composed(old).items():

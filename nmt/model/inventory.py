@@ -19,15 +19,17 @@ FORMAT = 1
 WEIGHTS = "model.safetensors"
 SETTINGS = "config.toml"
 METADATA = "metadata.json"
+SHORTLIST = "shortlist.safetensors"
 SEGMENTERS = ("source.model", "target.model")
 MOST = {  # bytes; of the weights, their shapes tell how many there must be
     METADATA: files.MAX_JSON,
     SETTINGS: settings.MAX_BYTES,
+    SHORTLIST: 2**28,
     **dict.fromkeys(SEGMENTERS, segmenter.MAX_BYTES),
 }
 KINDS: dict[str, type | tuple[type, ...]] = {
     "segmenters": dict, "dev": dict, "history": list, "averaged": list, "update": int,
-    "settings": str, "weights": str, "origin": dict,
+    "settings": str, "weights": str, "shortlist": str, "origin": dict,
 }  # fmt: skip
 
 Shapes = dict[str, tuple[int, ...]]
@@ -39,7 +41,7 @@ def refuse_foreign_files(folder: Path) -> None:
     Raises:
         CheckpointError: A file is no plain file of this folder.
     """
-    for name in (METADATA, SETTINGS, WEIGHTS, *SEGMENTERS):
+    for name in (METADATA, SETTINGS, WEIGHTS, SHORTLIST, *SEGMENTERS):
         path = folder / name
         if not path.resolve().is_relative_to(folder.resolve()):
             raise CheckpointError(f"{path} is a link out of its folder; put the file itself there")

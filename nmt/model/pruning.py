@@ -12,7 +12,7 @@ from torch import Tensor
 from nmt.attention.config import AttentionConfig
 from nmt.attention.multi_head import MultiHeadAttention
 from nmt.errors import ConfigError
-from nmt.model.contract import EncoderDecoder
+from nmt.model.contract import SequenceModel
 from nmt.model.derived import attention_configs, composed, derive, heads_by_part, repacked
 from nmt.model.directory import Package, weights_of
 
@@ -82,7 +82,7 @@ def prune_heads(package: Package, closed_below: float = 0.0) -> Package:
     return derive(package, configs, lambda model: pruned_weights(package.model, model, gated))
 
 
-def heads_left(model: EncoderDecoder, gated: Mapping[str, Gated], role: str) -> tuple[str, ...]:
+def heads_left(model: SequenceModel, gated: Mapping[str, Gated], role: str) -> tuple[str, ...]:
     """Count the heads that are left in each layer of a role, as its settings say it."""
     found = [
         (each, len(gated[name].kept) if name in gated else each.num_heads)
@@ -134,7 +134,7 @@ def refuse_lent(mechanism: MultiHeadAttention, values: Tensor) -> None:
 
 
 def pruned_weights(
-    old: EncoderDecoder, new: EncoderDecoder, gated: Mapping[str, Gated]
+    old: SequenceModel, new: SequenceModel, gated: Mapping[str, Gated]
 ) -> dict[str, Tensor]:
     """Take the weights of what is kept, with the gates' values in the output projections."""
     weights = weights_of(old)

@@ -67,7 +67,7 @@ def make_plan(question: Question) -> Report:
         "parameters": count_parameters(bench.model),
         "memory": memory_report(held, peak, memory),
         "worst_batch": dataclasses.asdict(peak.shape),
-        "data": (data := data_report(bench, stream, experiment.training.accumulate)),
+        "data": (data := data_report(bench, stream, experiment)),
         "dropped": dict(bench.corpus.dropped),
         "time": time_report(bench, stream, experiment, question.updates, data),
     }
@@ -135,18 +135,18 @@ def memory_report(held: Held, peak: Peak, memory: int) -> Report:
     }
 
 
-def data_report(bench: Workbench, stream: BatchStream, accumulate: int) -> Report:
+def data_report(bench: Workbench, stream: BatchStream, experiment: Experiment) -> Report:
     """Count what an epoch holds."""
+    accumulate = experiment.training.accumulate
     shapes = [stream.shape(numbers) for numbers in stream.plan(0)]
-    sources, targets = (
-        sum(getattr(shape, f"{side}_tokens") for shape in shapes) for side in ("source", "target")
-    )
-    padded = sum(shape.pairs * (shape.source + shape.target) for shape in shapes)
+    sides = ("source", "target") if experiment.model.has_source else ("target",)
+    tokens = {side: sum(getattr(shape, f"{side}_tokens") for shape in shapes) for side in sides}
+    padded = sum(shape.pairs * getattr(shape, side) for shape in shapes for side in sides)
     return {
         "pairs": len(bench.corpus),
-        "source_tokens": sources,
-        "target_tokens": targets,
-        "padding": 1 - (sources + targets) / padded,
+        "source_tokens": tokens.get("source", 0),
+        "target_tokens": tokens["target"],
+        "padding": 1 - sum(tokens.values()) / padded,
         "batches": len(shapes),
         "updates_per_epoch": math.ceil(len(shapes) / accumulate),
     }

@@ -11,7 +11,15 @@ import torch
 from torch import Tensor
 
 from nmt.search.config import SearchConfig
-from nmt.search.expansion import Expansion, Group, add_cost, end_all, expand, keep_going
+from nmt.search.expansion import (
+    Choice,
+    Expansion,
+    Group,
+    add_cost,
+    end_all,
+    expand,
+    keep_going,
+)
 from nmt.search.hypothesis import Ends, Hypothesis
 from nmt.search.scorer import Candidates, Scorer, Source, State
 
@@ -41,7 +49,12 @@ class Live(Generic[State]):
 
 @torch.inference_mode()
 def beam_search(
-    scorer: Scorer[State], source: Source, ends: Ends, limits: Sequence[int], config: SearchConfig
+    scorer: Scorer[State],
+    source: Source,
+    ends: Ends,
+    limits: Sequence[int],
+    config: SearchConfig,
+    choice: Choice = expand,
 ) -> list[list[Hypothesis]]:
     """Search for the best translations of each sentence.
 
@@ -50,23 +63,29 @@ def beam_search(
     `stop = "bound"` it is done when `nbest` have ended and none that goes on could reach the score
     of the last of them, which gives what never stopping before the limit gives.
 
+    With `stop = "ctranslate2"` everything is as in that library: hypotheses at the limit are cut
+    off, not ended; those that end in the same step are all kept; without a length penalty a
+    sentence is done as with "bound".
+
     Groups are searches of their own, each `beam / groups` wide, that take their steps in turn. A
     group prefers ids that earlier ones do not go on with in the same step; that decides what it
     keeps, and enters neither log-probability nor score.
 
     Args:
         limits: For each sentence the most ids of a translation, its end included.
+        choice: What finds the continuations of a group.
 
     Returns:
         For each sentence up to `nbest` distinct hypotheses, best first.
 
-    Source: Vijayakumar et al. (2018), https://arxiv.org/abs/1610.02424, section 4, for groups.
+    Source: Vijayakumar et al. (2018), https://arxiv.org/abs/1610.02424, section 4, for groups;
+    OpenNMT/CTranslate2, src/decoding.cc, `BeamSearch::search`, for its rules.
     """
     done: Done = [[[] for _ in range(config.groups)] for _ in limits]
     live = begin(scorer, source, ends, limits, config)
     while len(live.sentences):
         candidates, state = scorer.step(live.state, live.history[:, :, -1], live.parents)
-        live = advance(replace(live, state=state), candidates, ends.end, done, config)
+        live = advance(replace(live, state=state), candidates, ends.end, done, config, choice)
         live = drop_done(scorer, live, done, config)
     return [pool(groups)[: config.nbest] for groups in done]
 
@@ -93,7 +112,12 @@ def begin(
 
 
 def advance(
-    live: Live[State], candidates: Candidates, end: int, done: Done, config: SearchConfig
+    live: Live[State],
+    candidates: Candidates,
+    end: int,
+    done: Done,
+    config: SearchConfig,
+    choice: Choice,
 ) -> Live[State]:
     """Take one step with every group, and put aside the hypotheses that end."""
     at_limit, width = live.limits <= live.history.size(2), config.beam // config.groups
@@ -101,10 +125,11 @@ def advance(
     cost: Tensor | None = None
     for number in range(config.groups):
         group = Group(number, width)
-        best = expand(live.totals, candidates, group, cost)
-        best = end_all(best, live.totals, candidates, at_limit, group, end)
+        best = choice(live.totals, candidates, group, cost)
+        if not config.cuts:
+            best = end_all(best, live.totals, candidates, at_limit, group, end)
         for sentence, hypothesis in ended(live, best, candidates, group, end, config):
-            if len(done[sentence][number]) < width or config.stop == "bound":
+            if len(done[sentence][number]) < width or config.stop != "beam":
                 done[sentence][number].append(hypothesis)
         grown.append(keep_going(best, end, width))
         if number + 1 < config.groups:
@@ -122,15 +147,18 @@ def ended(
 ) -> list[tuple[int, Hypothesis]]:
     """List what ends among the best continuations of a group, with its sentence's number."""
     width, length = group.width, live.history.size(2)  # the end counts, the start does not
-    ends = (best.ids[:, :width] == end) & best.totals[:, :width].isfinite()
-    places, found = ends.nonzero().tolist(), []
+    ends = best.ids[:, :width] == end
+    if config.cuts:
+        ends |= (live.limits <= length).unsqueeze(-1)
+    places, found = (ends & best.totals[:, :width].isfinite()).nonzero().tolist(), []
     bonus = candidates.bonus() if places else None
     for index, rank in places:
         total, parent = float(best.totals[index, rank]), int(best.parents[index, rank])
+        last = int(best.ids[index, rank])
         score = config.score(total, length)
         if bonus is not None:
             score += float(bonus[index, parent])
-        ids = tuple(live.history[index, parent, 1:].tolist())
+        ids = (*live.history[index, parent, 1:].tolist(), *([] if last == end else [last]))
         found.append((int(live.sentences[index]), Hypothesis(ids, total, score)))
     return found
 
@@ -178,7 +206,7 @@ def is_enough(
             which it can end.
     """
     width = config.beam // config.groups
-    if config.stop == "beam":
+    if config.stop == "beam" or (config.cuts and config.length_alpha):
         return len(group) >= width
     needed = min(config.nbest, width)
     if len(group) < needed:

@@ -1,8 +1,9 @@
 """The coverage penalty: a translation that ends without having looked everywhere scores lower.
 
-B sentences, S source length.
+B sentences, T target length, S source length, H heads.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -78,10 +79,7 @@ class CoverageScorer:
         with listening(self.scorer.model) as heard:
             candidates, inner = self.scorer.step(state.state, ids, parents)
         if not heard:
-            raise ConfigError(
-                f"search.coverage_beta = {self.beta} needs weights of attention, but "
-                "attention.cross of this model gives none"
-            )
+            raise no_weights(self.beta)
         before = state.coverage.gather(1, parents.unsqueeze(-1).expand_as(state.coverage))
         coverage = before + torch.stack(heard).mean(0)
         shortfall = coverage.clamp(LEAST, 1.0).log().masked_fill(~state.real.unsqueeze(1), 0.0)
@@ -92,3 +90,24 @@ class CoverageScorer:
         """Keep some sentences."""
         inner = self.scorer.select(state.state, sentences)
         return CoverageState(inner, state.coverage[sentences], state.real[sentences])
+
+
+def whole_penalty(weights: Sequence[Tensor | None], beta: float) -> float:
+    """Give what a whole target loses, from what each layer (H, T, S) has looked at.
+
+    Raises:
+        ConfigError: No layer gives weights.
+    """
+    heard = [each.float().mean(0) for each in weights if each is not None]  # (T, S)
+    if not heard:
+        raise no_weights(beta)
+    coverage = torch.stack(heard).mean(0).sum(0)
+    return beta * float(coverage.clamp(LEAST, 1.0).log().sum())
+
+
+def no_weights(beta: float) -> ConfigError:
+    """Say that nothing tells what was looked at."""
+    return ConfigError(
+        f"search.coverage_beta = {beta} needs weights of attention, but attention.cross of this "
+        "model gives none"
+    )

@@ -3,6 +3,7 @@
 B sentences, k beam, w rows of a group, V vocabulary.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -38,6 +39,10 @@ class Expansion:
     totals: Tensor
     parents: Tensor
     ids: Tensor
+
+
+# As `expand`: totals, candidates, group and cost in, continuations out.
+Choice = Callable[[Tensor, Candidates, Group, Tensor | None], Expansion]
 
 
 def expand(

@@ -118,7 +118,13 @@ def experiment_of(study: Study, entry: Entry, seed: int | None) -> Experiment:
             assign(table, "compute.seed", seed)
         if not table.get("compute", {}).get("threads"):
             assign(table, "compute.threads", max(1, num_cores() // study.jobs))
-        return read_experiment(table)
+        experiment = read_experiment(table)
+        if not experiment.model.has_source:
+            raise ConfigError(
+                f"model.arch = {experiment.model.arch!r} translates nothing, but cells are "
+                "compared by translations; choose another"
+            )
+        return experiment
     except ConfigError as error:
         raise ConfigError(f"{entry.name}: {error}") from None
 

@@ -10,7 +10,7 @@ from nmt.attention.config import ROLES
 from nmt.errors import ConfigError, DataError
 from nmt.experiment import read_experiment
 from nmt.model.compute import Compute
-from nmt.model.directory import Package
+from nmt.model.directory import TranslationPackage
 from nmt.model.weights import Weighed, attention_weights
 from nmt.study.weights import forced, single_batches
 from nmt.text.segmenter import Segmenter
@@ -42,7 +42,7 @@ class Sight:
         return self.source if role == "encoder" else self.target
 
 
-def look(package: Package, pair: tuple[str, str | None], compute: Compute) -> Sight:
+def look(package: TranslationPackage, pair: tuple[str, str | None], compute: Compute) -> Sight:
     """Let a model read a pair; without a target, its own best translation.
 
     Raises:
@@ -64,7 +64,7 @@ def look(package: Package, pair: tuple[str, str | None], compute: Compute) -> Si
     )
 
 
-def translation(package: Package, source: str, compute: Compute) -> str:
+def translation(package: TranslationPackage, source: str, compute: Compute) -> str:
     """Translate a line as the model does by itself."""
     search = read_experiment(package.settings).search
     (found,) = Translator(package.model, package.segmenters, search, compute).translate([source])

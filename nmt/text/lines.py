@@ -4,13 +4,14 @@ Names that end in `.gz` or `.xz` are compressed; `-` is standard input or output
 """
 
 import contextlib
+import functools
 import gzip
 import io
 import itertools
 import lzma
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
@@ -18,23 +19,30 @@ from nmt.errors import DataError
 from nmt.files import atomic_write
 
 STANDARD = "-"
+BYTE_ORDER_MARK = "\ufeff"
+
+Decode = Callable[[bytes, str, int], str]  # of a line: its bytes, the name of the text, its number
 
 
-def read_lines(path: str | Path, *, strict: bool = True) -> Iterator[str]:
+def read_lines(
+    path: str | Path, *, strict: bool = True, decode: Decode | None = None
+) -> Iterator[str]:
     r"""Read lines without their ends; a last line may lack its `\n`.
 
     Args:
         strict: Refuse carriage returns: they would make two tools count lines differently.
+        decode: What turns bytes into text, in place of the rules below.
 
     Raises:
         DataError: The file is missing or a directory, is not UTF-8, holds a carriage return, or
             its compression is damaged. The message names the line, for bad UTF-8 the byte too.
     """
     name = shown_path(path)
+    decode = decode or functools.partial(decode_line, strict=strict)
     with open_input(path) as stream:
         try:
             for number, raw in enumerate(stream, start=1):
-                yield decode_line(raw, name, number, strict=strict)
+                yield decode(raw, name, number)
         except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
             raise DataError(f"cannot read {name}: {reason(error)}") from None
 
@@ -61,6 +69,12 @@ def decode_line(raw: bytes, name: str, number: int, *, strict: bool = True) -> s
             r"\n alone: remove it with tr -d '\r'"
         )
     return line
+
+
+def without_mark(lines: Iterable[str]) -> Iterator[str]:
+    """Drop the byte order mark that some editors write in front of a text."""
+    for number, line in enumerate(lines):
+        yield line if number else line.removeprefix(BYTE_ORDER_MARK)
 
 
 @contextlib.contextmanager

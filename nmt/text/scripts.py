@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from nmt.text.rules import LETTER, letters_of
 
 LEAST_SHARE = 0.25  # of a text's letters, for a script to be one of its own
+LEAST_KNOWN = 0.02  # of a vocabulary's letters: Han takes few letters a piece, and others many
 JAPANESE, KOREAN = ("Han", "Hiragana", "Katakana"), ("Hangul", "Han")
 SCRIPTS = (
     "Latin", "Cyrillic", "Greek", "Arabic", "Hebrew", "Armenian", "Georgian", "Devanagari",
@@ -22,15 +23,35 @@ def scripts_of(lines: Iterable[str]) -> tuple[str, ...]:
 
     Han goes with Japanese and Korean wherever these have a share, however small Han's own is.
     """
-    counts: Counter[str] = Counter()
-    for character, count in Counter(character for line in lines for character in line).items():
-        counts[script_of(character)] += count
-    del counts[""]
+    counts = letters_by_script(lines)
     total = counts.total()
     if counts["Hiragana"] > 0.1 * total:
         return JAPANESE
     found = tuple(name for name, count in counts.items() if count >= LEAST_SHARE * total > 0)
     return KOREAN if found == ("Hangul",) else found
+
+
+def scripts_known(pieces: Iterable[str]) -> tuple[str, ...]:
+    """Name the scripts that a vocabulary can write words in, be it of one language or of several.
+
+    A few pieces may be foreign names. Han goes with Japanese and Korean, as in `scripts_of`.
+    """
+    counts = letters_by_script(pieces)
+    total = counts.total()
+    found = {name for name, count in counts.items() if count >= LEAST_KNOWN * total > 0}
+    for family in (JAPANESE, KOREAN):
+        if found & {*family} - {"Han"}:
+            found |= {*family}
+    return tuple(sorted(found - {"unknown"}))
+
+
+def letters_by_script(lines: Iterable[str]) -> "Counter[str]":
+    """Count the letters of each script."""
+    counts: Counter[str] = Counter()
+    for character, count in Counter(character for line in lines for character in line).items():
+        counts[script_of(character)] += count
+    del counts[""]
+    return counts
 
 
 @functools.cache

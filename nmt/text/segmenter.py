@@ -4,8 +4,10 @@ import functools
 import hashlib
 import math
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
 
@@ -15,9 +17,30 @@ from nmt.files import atomic_write, read_bounded
 ALL_CORES = -1
 ABSENT = -1  # how SentencePiece says that a model lacks a special piece
 LOG_ERRORS_ONLY = 2
+SPACE = "\u2581"  # how SentencePiece spells one
 MAX_BYTES = 2**28  # of a model; one of a million pieces has some 20 million
 
 sentencepiece.set_min_log_level(LOG_ERRORS_ONLY)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A text in pieces.
+
+    Attributes:
+        text: As it was given, or as the pieces spell it.
+        spans: The characters of the text that each piece stands for, from the first to the one
+            after the last; none for a piece that normalisation has put in.
+    """
+
+    text: str
+    ids: tuple[int, ...]
+    pieces: tuple[str, ...]
+    spans: tuple[tuple[int, int], ...]
+
+    def first(self, count: int) -> "Cut":
+        """Keep so many pieces; the text stays whole."""
+        return Cut(self.text, self.ids[:count], self.pieces[:count], self.spans[:count])
 
 
 class Segmenter:
@@ -117,10 +140,38 @@ class Segmenter:
             return "bpe"
         return "unigram"
 
+    def knows_none(self, ids: Sequence[int]) -> bool:
+        """Tell whether ids stand for characters that have no piece, spaces apart, and no others."""
+        return bool(ids) and all(map(self._is_makeshift, ids)) and any(map(self._stands_for, ids))
+
+    def _is_makeshift(self, id_: int) -> bool:
+        """Tell what stands for a character without a piece, or is a space."""
+        return self._stands_for(id_) or not self._processor.id_to_piece(id_).strip(SPACE)
+
+    def _stands_for(self, id_: int) -> bool:
+        """Tell what stands for a character without a piece: the unknown piece, or a byte."""
+        return id_ == self.unknown_id or bool(self._processor.is_byte(id_))
+
     @functools.cached_property
     def texts(self) -> list[str]:
         """List all pieces by id."""
         return [self._processor.id_to_piece(id_) for id_ in range(self.vocab_size)]
+
+    @functools.cached_property
+    def surfaces(self) -> list[str | int | None]:
+        """List what each piece adds to a text: characters, a byte, or None where it adds nothing.
+
+        `decode` gives these one after another; it leaves out spaces at the start, and has a
+        replacement character for bytes that make none.
+        """
+        return [self._surface(id_, piece) for id_, piece in enumerate(self.texts)]
+
+    def _surface(self, id_: int, piece: str) -> str | int | None:
+        if self._processor.is_control(id_):
+            return None
+        if self._processor.is_byte(id_):
+            return int(piece[1:-1], 16)  # <0xE2>
+        return self.decode([id_]) if id_ == self.unknown_id else piece.replace(SPACE, " ")
 
     def score(self, id_: int) -> float:
         """Give the rank of a piece, as the model has it: higher is better."""
@@ -143,6 +194,18 @@ class Segmenter:
         pieces: list[str] = self._processor.encode(line, return_type=str)
         return pieces
 
+    def cut_lines(self, lines: Sequence[str], threads: int = ALL_CORES) -> list[Cut]:
+        """Cut lines into the pieces of `encode`, and say where each piece stands."""
+        found: list[dict[str, Any]] = self._processor.encode(
+            list(lines), return_type="offset_mapping", num_threads=threads
+        )
+        return [as_cut(line, each) for line, each in zip(lines, found, strict=True)]
+
+    def cut_ids(self, ids: Iterable[int]) -> Cut:
+        """Say where in the text of `decode` each piece stands."""
+        found: dict[str, Any] = self._processor.decode(list(ids), return_type="offset_mapping")
+        return as_cut(found["text"], found)
+
     def decode(self, ids: Iterable[int]) -> str:
         """Turn ids into text; special ids other than the unknown one leave no trace."""
         text: str = self._processor.decode(list(ids))
@@ -152,6 +215,11 @@ class Segmenter:
         """Undo `pieces`; a piece that the model does not know stands for itself."""
         text: str = self._processor.decode(list(pieces))
         return text
+
+
+def as_cut(text: str, found: Mapping[str, Any]) -> Cut:
+    """Take what the library says of a text's pieces."""
+    return Cut(text, *(tuple(found[name]) for name in ("ids", "pieces", "offsets")))
 
 
 def processor(model: bytes, path: Path) -> sentencepiece.SentencePieceProcessor:

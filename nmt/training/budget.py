@@ -11,7 +11,7 @@ from itertools import islice
 from nmt.corpus.batches import Batch, BatchStream, Position
 from nmt.errors import ConfigError
 from nmt.model.compute import Compute
-from nmt.model.contract import EncoderDecoder
+from nmt.model.contract import SequenceModel
 from nmt.training.config import TrainingConfig
 from nmt.training.optimizer import set_rate
 from nmt.training.ranks import Ranks
@@ -67,11 +67,11 @@ class Speed:
 
 
 def probe(  # noqa: PLR0913 (the last two are seldom given)
-    model: EncoderDecoder,
+    model: SequenceModel,
     stream: BatchStream,
     config: TrainingConfig,
     compute: Compute,
-    validate: Callable[[EncoderDecoder], object],
+    validate: Callable[[SequenceModel], object],
     ranks: Ranks = Ranks(),  # noqa: B008 (it is frozen)
     updates: int = 0,
 ) -> Speed:

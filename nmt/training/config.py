@@ -6,7 +6,8 @@ from typing import ClassVar
 from nmt.errors import ConfigError
 from nmt.settings import setting
 
-METRICS = ("bleu", "chrf", "loss", "perplexity", "accuracy")
+LOSSES = ("perplexity", "loss", "accuracy")
+METRICS = ("bleu", "chrf", *LOSSES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,11 @@ class TrainingConfig:
         0.0,
         "Decay of a moving average of the weights, such as 0.999, which is then what is "
         "validated, saved and translated with. 0: none.",
+    )
+    shortlist: bool = setting(
+        True,
+        "Learn from the corpus, before the first update, which target pieces each source piece "
+        "suggests, so that search.shortlist can be asked for.",
     )
     keep: int = setting(5, "Last checkpoints that stay on disk, besides the best.")
     tensorboard: bool = setting(

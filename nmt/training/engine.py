@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from nmt.model.compute import Compute
-from nmt.model.contract import EncoderDecoder
+from nmt.model.contract import SequenceModel
+from nmt.model.language import LanguageLayer
 from nmt.model.layers import DecoderLayer, EncoderLayer
 from nmt.model.sharded import whole
 from nmt.training.ranks import Ranks
@@ -37,7 +38,7 @@ class Engine:
         """
         return objective(*given)
 
-    def whole(self, model: EncoderDecoder) -> AbstractContextManager[EncoderDecoder]:
+    def whole(self, model: SequenceModel) -> AbstractContextManager[SequenceModel]:
         """Give the model with all its weights, to be measured and saved by the first process.
 
         Every process must enter.
@@ -63,7 +64,7 @@ class Replicated(Engine):
     Source: Li et al. (2020), https://arxiv.org/abs/2006.15704 (DistributedDataParallel).
     """
 
-    def __init__(self, model: EncoderDecoder, ranks: Ranks, compute: Compute) -> None:
+    def __init__(self, model: SequenceModel, ranks: Ranks, compute: Compute) -> None:
         self.ranks, self._model, self._compute = ranks, model, compute
         self._module: nn.parallel.DistributedDataParallel | None = None
 
@@ -107,7 +108,7 @@ class Sharded(Engine):
         model: The one to train: a copy, whose weights are parts.
     """
 
-    def __init__(self, model: EncoderDecoder, ranks: Ranks, device: torch.device) -> None:
+    def __init__(self, model: SequenceModel, ranks: Ranks, device: torch.device) -> None:
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard
 
@@ -129,7 +130,7 @@ class Sharded(Engine):
         return result
 
     @contextlib.contextmanager
-    def _gathered(self) -> Iterator[EncoderDecoder]:
+    def _gathered(self) -> Iterator[SequenceModel]:
         if self._is_whole:
             yield self._whole
             return
@@ -143,17 +144,17 @@ class Sharded(Engine):
             self._whole.cpu()
             self._is_whole = False
 
-    def whole(self, model: EncoderDecoder) -> AbstractContextManager[EncoderDecoder]:
+    def whole(self, model: SequenceModel) -> AbstractContextManager[SequenceModel]:
         """Give the model with all its weights, on the processor between uses."""
         return self._gathered()
 
 
-STACKED = (EncoderLayer, DecoderLayer)
+STACKED = (EncoderLayer, DecoderLayer, LanguageLayer)
 
 
 def make_engine(
-    model: EncoderDecoder, compute: Compute, ranks: Ranks
-) -> tuple[Engine, EncoderDecoder]:
+    model: SequenceModel, compute: Compute, ranks: Ranks
+) -> tuple[Engine, SequenceModel]:
     """Make the engine for a model, and give the model that it trains: this one, or a copy."""
     if ranks.size == 1:
         return Engine(), model

@@ -12,7 +12,7 @@ import torch
 
 from nmt.corpus.batches import Batch, BatchStream
 from nmt.errors import Interrupted, NmtError
-from nmt.model.contract import EncoderDecoder
+from nmt.model.contract import SequenceModel
 from nmt.model.directory import Package, Segmenters, copy_weights, save_package
 from nmt.settings import Table
 from nmt.training.averaging import average_weights
@@ -47,7 +47,7 @@ class NamedScore(Protocol):
 
 Scores = Mapping[str, Mapping[str, Any]]  # as in metadata.json: value, and perhaps signature
 Witness = Callable[["Trainer", Sequence[Batch]], None]
-Validate = Callable[[EncoderDecoder], Mapping[str, NamedScore]]
+Validate = Callable[[SequenceModel], Mapping[str, NamedScore]]
 
 
 @dataclass(frozen=True)
@@ -262,7 +262,7 @@ class Trainer:
         with self.updater.engine.whole(self.updater.model) as model:
             return self.ranks.told(self._measured(model) if self.ranks.leads else {})
 
-    def _measured(self, model: EncoderDecoder) -> dict[str, dict[str, Any]]:
+    def _measured(self, model: SequenceModel) -> dict[str, dict[str, Any]]:
         model.eval()
         with self.updater.compute.isolated():
             losses = held_out_loss(model, self.materials.dev_batches, self.updater.compute)
@@ -306,7 +306,7 @@ class Trainer:
         self.point_links()
         self._prune()
 
-    def _package(self, model: EncoderDecoder, scores: Mapping[str, Any]) -> Package:
+    def _package(self, model: SequenceModel, scores: Mapping[str, Any]) -> Package:
         metadata = {
             "update": self.progress.update,
             "corpus": self.materials.corpus,
@@ -370,7 +370,7 @@ class Trainer:
                 copy_weights(model, average_weights(folders), folders[-1])
             return self._keep_if_better(model, len(folders))
 
-    def _keep_if_better(self, model: EncoderDecoder, num_averaged: int) -> bool:
+    def _keep_if_better(self, model: SequenceModel, num_averaged: int) -> bool:
         scores = self._measure()
         values = {name: score["value"] for name, score in scores.items()}
         update = self.progress.update

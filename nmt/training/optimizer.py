@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
 from nmt.errors import CheckpointError
-from nmt.model.contract import EncoderDecoder
+from nmt.model.contract import SequenceModel
 from nmt.model.sharded import placed_as, whole
 from nmt.training.config import TrainingConfig
 
@@ -15,7 +15,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 SPEED = "speed"  # factor of a group's learning rate
 
 
-def make_optimizer(model: EncoderDecoder, config: TrainingConfig) -> Optimizer:
+def make_optimizer(model: SequenceModel, config: TrainingConfig) -> Optimizer:
     """Make the optimizer; only matrices decay, since a norm's scale or a bias has no size to lose.
 
     What sets how attention adapts (spans, gates, alphas) learns faster and does not decay.

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from nmt.corpus.batches import Batch
 from nmt.errors import NmtError
 from nmt.model.compute import Compute
-from nmt.model.contract import EncoderDecoder
+from nmt.model.contract import SequenceModel
 from nmt.model.sharded import whole
 from nmt.training.averaging import MovingAverage
 from nmt.training.config import TrainingConfig
@@ -66,7 +66,7 @@ class Totals:
 
 
 def batch_loss(
-    model: EncoderDecoder,
+    model: SequenceModel,
     batch: Batch,
     smoothing: float,
     compute: Compute,
@@ -81,8 +81,7 @@ def batch_loss(
     source, source_lengths = on(batch.source, device), on(batch.source_lengths, device)
     target, target_lengths = on(batch.target, device), on(batch.target_lengths, device)
     with compute.autocast():
-        memory = model.encode(source, source_lengths)
-        states = model.decode(memory, target[:, :-1], target_lengths)  # (B, T, D)
+        states = model.predict((source, source_lengths), target[:, :-1], target_lengths)
     real = torch.arange(states.size(1), device=device) < target_lengths.unsqueeze(-1)  # (B, T)
     working = states.to(compute.dtype)
     predicted = target[:, 1:][real]
@@ -110,7 +109,7 @@ class Updater:
         moving: The moving average of weights that is to be saved in their place; None for none.
     """
 
-    model: EncoderDecoder
+    model: SequenceModel
     optimizer: Optimizer
     compute: Compute
     label_smoothing: float
@@ -122,7 +121,7 @@ class Updater:
     @classmethod
     def make(
         cls,
-        model: EncoderDecoder,
+        model: SequenceModel,
         config: TrainingConfig,
         compute: Compute,
         ranks: Ranks = Ranks(),  # noqa: B008 (it is frozen)
@@ -135,7 +134,7 @@ class Updater:
         return cls(trained, optimizer, compute, smoothing, limit, moving, chunk, engine)
 
     @contextmanager
-    def whole(self) -> Iterator[EncoderDecoder]:
+    def whole(self) -> Iterator[SequenceModel]:
         """Give the model that is validated and saved, whole and perhaps averaged.
 
         Every process must enter; what the first does with it is no other's concern.
@@ -226,7 +225,7 @@ class Updater:
 
 @torch.inference_mode()
 def held_out_loss(
-    model: EncoderDecoder, batches: Sequence[Batch], compute: Compute
+    model: SequenceModel, batches: Sequence[Batch], compute: Compute
 ) -> dict[str, float]:
     """Measure loss (nats a token, not smoothed), perplexity and accuracy on held-out pairs."""
     totals = Totals()

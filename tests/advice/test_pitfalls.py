@@ -160,12 +160,15 @@ BY_SETTINGS: list[tuple[str, Changes, Changes]] = [
     ),
     ("wide-beam", ("search.beam=21",), ("search.beam=20",)),
     ("wide-beam", ("search.beam=50",), ("search.beam=50", "search.nbest=50")),
+    ("wide-beam", ("search.beam=50",), ("search.beam=50", "search.mbr=chrf")),
     (
         "short-translations",
         ("search.length_alpha=0", "search.beam=6"),
         ("search.length_alpha=0", "search.beam=5"),
     ),
     ("cut-translations", ("search.limit_ratio=0.9",), ("search.limit_ratio=1",)),
+    ("parted-lines", ("search.max_pieces=255",), ("search.max_pieces=256",)),
+    ("parted-lines", ("encode.max_pieces=300",), ("encode.max_pieces=300", "search.max_pieces=0")),
 ]  # fmt: skip
 
 # Name, settings, facts that call for the advice, facts near them that do not.
@@ -180,6 +183,7 @@ BY_FACTS: list[tuple[str, Changes, Facts, Facts]] = [
     ),
     ("batch-below-longest", ("data.batch_tokens=100",), {"longest": 101}, {"longest": 100}),
     ("model-below-longest", ("model.max_length=100",), {"longest": 101}, {"longest": 100}),
+    ("parted-lines", ("search.max_pieces=99",), {"longest": 101}, {"longest": 100}),
     (  # 3 x 10 x 4096 tokens learnt, and 6 for each of the set
         "validation-outlasts-training",
         ("training.validate_every=10",),

@@ -31,10 +31,13 @@ def product_weights(config: ModelConfig, vocab_size: int) -> int:
     )
 
 
+OTHERS = ("rnn-small", "lm-small")
+
+
 @pytest.mark.parametrize(
     "config",
-    [SMALL, ModelConfig(), RECURRENT, ModelConfig(**PRESETS["rnn-small"])],
-    ids=["shrunk", "transformer-small", "shrunk-rnn", "rnn-small"],
+    [SMALL, ModelConfig(), RECURRENT, *(ModelConfig(**PRESETS[name]) for name in OTHERS)],
+    ids=["shrunk", "transformer-small", "shrunk-rnn", *OTHERS],
 )
 def test_six_operations_for_each_weight_where_sides_are_equally_long(config: ModelConfig) -> None:
     counted = flops_per_target_token(config, 40, source_per_target=1.0)

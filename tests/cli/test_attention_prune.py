@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from nmt.attention.config import ROLES
-from nmt.files import read_json
+from nmt.files import read_json, sha256
 from nmt.model.derived import composed
 from nmt.model.directory import WEIGHTS, load_package, save_package
+from nmt.model.inventory import SHORTLIST
 
 Command = Callable[..., Any]
 
@@ -47,6 +48,8 @@ def test_a_pruned_model_translates_the_same_and_is_smaller(nmt: Command, gated: 
     assert (Path("pruned") / WEIGHTS).stat().st_size < (gated / WEIGHTS).stat().st_size
     before, after = (nmt("translate", each, "test.src") for each in (str(gated), "pruned"))
     assert before.out == after.out != ""
+    lists = (folder / SHORTLIST for folder in (gated, Path("pruned")))
+    assert len({sha256(each) for each in lists}) == 1
     attention = load_package("pruned").settings["attention"]
     for role in ROLES:
         assert attention[role]["heads"] == ["1"]

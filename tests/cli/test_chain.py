@@ -64,8 +64,10 @@ def assert_agrees(scores: dict[str, Any]) -> None:
         ("compute.precision=auto", "search.beam=5", "training.average=0"),
         ("compute.precision=bf16", "search.beam=5", "training.average=0"),
         ("score.tokenize=char", "score.lowercase=true", "search.beam=3", "search.length_alpha=2.0"),
+        ("search.shortlist=true", "search.beam=4", "training.average=0"),
+        ("search.shortlist=true", "compute.precision=bf16", "training.ema=0.5"),
     ],
-    ids=["fp32", "auto", "bf16", "other search and score"],
+    ids=["fp32", "auto", "bf16", "other search and score", "shortlist", "shortlist in bf16"],
 )
 def test_the_final_score_is_the_one_that_training_saw(
     inside: Callable[..., str], changes: tuple[str, ...]

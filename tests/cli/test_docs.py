@@ -59,6 +59,38 @@ def test_options_of_translate_stand_in_its_page_and_no_others() -> None:
 
     known = {name for each in translate.params for name in (*each.opts, *each.secondary_opts)}
     named = set(re.findall(r"--[a-z][a-z-]+", (DOCS / "translating.md").read_text("utf-8")))
+    assert named - known == {"--at-most"}  # of check batch
+    assert known - named <= {"--verbose", "--quiet", "--config", "--set", "--threads", "--device",
+                             "--precision", "--no-batch-invariant", "-v", "-q",
+                             "model", "text"}  # fmt: skip
+
+
+def test_options_of_force_and_align_stand_in_their_page_and_no_others() -> None:
+    from nmt.cli.align import align
+    from nmt.cli.force import force
+
+    known = {
+        name
+        for command in (align, force)
+        for each in command.params
+        for name in (*each.opts, *each.secondary_opts)
+    }
+    named = set(re.findall(r"--[a-z][a-z-]+", (DOCS / "given-pairs.md").read_text("utf-8")))
     assert named <= known
     assert known - named <= {"--verbose", "--quiet", "--config", "--set", "--threads", "--device",
-                             "--precision", "-v", "-q"} | {"model", "text"}  # fmt: skip
+                             "--precision", "-v", "-q"} | {"model", "source", "target"}  # fmt: skip
+
+
+def test_options_of_generate_stand_in_the_page_on_language_models() -> None:
+    from nmt.cli.generate import generate
+    from nmt.cli.train import train
+    from nmt.cli.translate import translate
+
+    def known(command: Any) -> set[str]:
+        return {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+
+    named = set(re.findall(r"--[a-z][a-z-]+", (DOCS / "language-models.md").read_text("utf-8")))
+    assert named - known(generate) - known(train) - known(translate) == {"--model"}  # of encode
+    assert known(generate) - named <= {"--verbose", "--quiet", "--config", "--set", "--threads",
+                                       "--device", "--precision", "--output", "--coverage-beta",
+                                       "-v", "-q"} | {"model", "prompts"}  # fmt: skip

@@ -6,19 +6,20 @@ from nmt.cli.options import places
 
 
 @pytest.mark.parametrize(
-    ("variant", "is_recurrent", "expected"),
+    ("variant", "arch", "expected"),
     [
-        ("additive", False, ["encoder", "decoder", "cross"]),
-        ("window", False, ["encoder", "decoder"]),
-        ("average", False, ["decoder"]),
-        ("local-p", False, ["cross"]),
-        ("additive", True, ["cross"]),
-        ("window", True, ["cross"]),  # and is refused there
-        ("own:Class", False, ["encoder", "decoder", "cross"]),
-        ("no-such", False, ["encoder", "decoder", "cross"]),
+        ("additive", None, ["encoder", "decoder", "cross"]),
+        ("window", None, ["encoder", "decoder"]),
+        ("average", None, ["decoder"]),
+        ("local-p", None, ["cross"]),
+        ("additive", "rnn", ["cross"]),
+        ("window", "rnn", ["cross"]),  # and is refused there
+        ("rotary", "lm", ["decoder"]),
+        ("own:Class", None, ["encoder", "decoder", "cross"]),
+        ("no-such", None, ["encoder", "decoder", "cross"]),
     ],
 )
 def test_attention_goes_where_it_can_stand(
-    variant: str, is_recurrent: bool, expected: list[str]
+    variant: str, arch: str | None, expected: list[str]
 ) -> None:
-    assert places(variant, is_recurrent) == expected
+    assert places(variant, arch) == expected

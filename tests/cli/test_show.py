@@ -41,6 +41,7 @@ def test_a_model_is_described_as_it_loads(trained: Path) -> None:
         package.segmenters.target.vocab_size,
     ]
     assert {row.pop("metric"): row for row in shown["dev"]} == package.metadata["dev"]
+    assert shown["alignment"] is None
     assert shown["update"] == package.metadata["update"]
     assert shown["model"] == package.settings["model"]
     assert shown["attention"] == {

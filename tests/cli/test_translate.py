@@ -60,11 +60,6 @@ def test_nothing_in_is_nothing_out(nmt: Command) -> None:
     assert nmt("translate", "run", "--quiet") == (0, "", "")
 
 
-def test_a_line_may_be_only_spaces_or_strange(nmt: Command) -> None:
-    finished = nmt("translate", "run", stdin="  \n\u2028\n日本 Ω\n\x00\n")
-    assert finished.out.count("\n") == 4
-
-
 def test_all_formats_hold_the_same_translations(nmt: Command) -> None:
     arguments = ("translate", "run", "test.src", "--nbest", "2", "--beam", "3")
     text = nmt(*arguments).out.split("\n")[:-1]
@@ -84,6 +79,38 @@ def test_all_formats_hold_the_same_translations(nmt: Command) -> None:
         assert all(each["log_prob"] <= 0 for each in translations)
 
 
+def test_details_change_nothing_else_and_add_up(nmt: Command) -> None:
+    for flags in (("--nbest", "2"), ("--method", "sample", "--nbest", "2")):
+        arguments = ("translate", "run", "test.src", *flags)
+        plain = nmt(*arguments, "--format", "json").out.split("\n")[:-1]
+        finished = nmt(*arguments, "--format", "json", "--details")
+        assert finished.status == 0, finished.err
+        table = nmt(*arguments, "--format", "tsv", "--details").out.split("\n")[:-1]
+        rows = iter(line.split("\t") for line in table)
+        for before, line in zip(plain, finished.out.split("\n")[:-1], strict=True):
+            record, expected = json.loads(line), json.loads(before)
+            source = record.pop("source_pieces")
+            assert source[-1:] == (["</s>"] if record["source"] else [])
+            for each in record["translations"]:
+                told = {name: each.pop(name) for name in ("pieces", "log_probs", "alignment")}
+                assert len(told["pieces"]) == len(told["log_probs"])
+                assert sum(told["log_probs"]) == pytest.approx(each["log_prob"], abs=1e-3)
+                links = " ".join(f"{source}-{target}" for source, target in told["alignment"])
+                number, score, text, log_prob, pieces, values, shown = next(rows)
+                assert [number, text] == [str(record["line"]), each["text"]]
+                assert float(score) == pytest.approx(each["score"], abs=1e-5)
+                assert float(log_prob) == pytest.approx(each["log_prob"], abs=1e-5)
+                assert (pieces, shown) == (" ".join(told["pieces"]), links)
+                assert list(map(float, values.split())) == told["log_probs"]
+            assert record == expected
+        assert next(rows, None) is None
+
+
+def test_text_has_no_room_for_details(nmt: Command) -> None:
+    finished = nmt("translate", "run", "test.src", "--details")
+    assert finished == (1, "", "nmt: --details needs --format json or tsv, not text\n")
+
+
 def test_the_best_of_many_is_the_best(nmt: Command) -> None:
     one = nmt("translate", "run", "test.src", "--beam", "3").out.split("\n")
     two = nmt("translate", "run", "test.src", "--beam", "3", "--nbest", "2").out.split("\n")
@@ -93,7 +120,11 @@ def test_the_best_of_many_is_the_best(nmt: Command) -> None:
 def test_a_model_searches_as_it_was_trained_to_unless_told(nmt: Command) -> None:
     plain = nmt("translate", "run", "test.src", "--format", "json").out
     settings = load_package("run").settings["search"]
-    assert settings.pop("source_tag") == []
+    assert [settings.pop(name) for name in ("source_tag", "must", "must_not")] == [[], [], []]
+    assert settings.pop("whole_words")
+    for flag in ("batch_invariant", "shortlist"):
+        assert settings.pop(flag) is False
+    assert settings.pop("limit_pieces")  # of a language model
     given = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
     assert nmt("translate", "run", "test.src", "--format", "json", *given).out == plain
     for change in ("beam=1", "length_alpha=0.5", "limit_extra=1"):
@@ -132,15 +163,6 @@ def test_any_checkpoint_is_a_model(nmt: Command) -> None:
     best, last = (Path("run", name).resolve().name for name in ("best", "last"))
     assert nmt("translate", "run", "test.src").out == outputs[best]
     assert nmt("translate", "run/last", "test.src").out == outputs[last]
-
-
-def test_a_line_beyond_the_model_is_cut_and_told_by_number(nmt: Command) -> None:
-    Path("long").write_text("ab\n" + "ab " * 99 + "\n")
-    finished = nmt("translate", "run", "long")
-    assert finished.out.count("\n") == 2
-    assert "line 2 has " in finished.err
-    assert "only the first 63 are translated" in finished.err
-    assert "line 1" not in finished.err
 
 
 def test_a_bad_line_midway_leaves_no_output(nmt: Command) -> None:

@@ -84,7 +84,7 @@ def test_a_monolingual_corpus_among_parallel_ones_is_refused(
     encode: Encode, parts: list[str], segmenter: Segmenter
 ) -> None:
     folder = encode("mono", [("a cat",)], segmenter)
-    message = f"{folder} holds source text, but {parts[0]} source and target; training needs"
+    message = f"{folder} holds source text, but {parts[0]} source and target; train on"
     with pytest.raises(DataError, match=re.escape(message)):
         Corpora([*parts, folder])
 

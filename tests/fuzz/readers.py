@@ -53,8 +53,10 @@ def bits(tensors: dict[str, torch.Tensor]) -> dict[str, bytes]:
 
 def read_model(folder: Path) -> Found:
     package = load_package(folder)
+    assert package.model.shortlist is not None
     return {
         **package.metadata,
+        "suggested": bits(package.model.shortlist.tensors()),
         "settings": package.settings,
         "weights": bits(weights_of(package.model)),
         "segmenters": package.segmenters.hashes(),

@@ -33,7 +33,14 @@ from tests.fuzz.readers import (
 
 MOST_SECONDS = 60  # an alarm ends what hangs
 QUICK, ALL = 208, 10_000  # damages of all formats together
-TENSORS = ["model.safetensors", "config.toml", "source.model", "target.model", "metadata.json"]
+TENSORS = [
+    "model.safetensors",
+    "shortlist.safetensors",
+    "config.toml",
+    "source.model",
+    "target.model",
+    "metadata.json",
+]
 SIDES = [
     f"{side}.{part}{offsets}.bin"
     for side in ("source", "target")

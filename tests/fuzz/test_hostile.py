@@ -17,7 +17,7 @@ from nmt.files import read_json, sha256, write_sealed
 
 ROOT = Path(__file__).parents[2]
 MOST_SECONDS = 20.0  # most take some milliseconds; the machine may be busy
-WEIGHTS = "model.safetensors"
+WEIGHTS, SHORTLIST = "model.safetensors", "shortlist.safetensors"
 
 
 class Trap:
@@ -37,11 +37,34 @@ def seal(folder: Path) -> None:
     metadata["segmenters"] = {
         side: sha256(folder / f"{side}.model") for side in ("source", "target")
     }
+    if SHORTLIST in {each.name for each in folder.iterdir()}:
+        metadata["shortlist"] = sha256(folder / SHORTLIST)
     write_sealed(folder / "metadata.json", metadata)
 
 
 def weights(content: bytes) -> Callable[[Path], None]:
     return lambda folder: ((folder / WEIGHTS).write_bytes(content) and None) or seal(folder)
+
+
+def shortlist(content: bytes) -> Callable[[Path], None]:
+    return lambda folder: ((folder / SHORTLIST).write_bytes(content) and None) or seal(folder)
+
+
+def lists(frequent: bytes, offsets: bytes, suggested: bytes, dtype: str = "I32") -> bytes:
+    """Spell a shortlist, its numbers given as bytes."""
+    table, end = {}, 0
+    for name, each in (("frequent", frequent), ("offsets", offsets), ("suggested", suggested)):
+        table[name] = {
+            "dtype": dtype,
+            "shape": [len(each) // 4],
+            "data_offsets": [end, end + len(each)],
+        }
+        end += len(each)
+    return header(table) + frequent + offsets + suggested
+
+
+def numbers(*values: int) -> bytes:
+    return struct.pack(f"<{len(values)}i", *values)
 
 
 def header(table: object) -> bytes:
@@ -113,6 +136,7 @@ def no_segmenter(folder: Path) -> None:
 
 
 F32 = {"dtype": "F32", "shape": [2**40, 2**20], "data_offsets": [0, 2**62]}
+NO_LIST = f"{SHORTLIST} is no shortlist of these segmenters"
 MODELS: dict[str, tuple[Callable[[Path], object], str]] = {
     # weights
     "zip": (weights(b"PK\x03\x04" + b"\0" * 99), f"{WEIGHTS} is damaged or incomplete"),
@@ -130,6 +154,28 @@ MODELS: dict[str, tuple[Callable[[Path], object], str]] = {
         weights(header({"../../../tmp/x": {**F32, "shape": [0], "data_offsets": [0, 0]}})),
         "does not fit its config.toml",
     ),
+    # shortlist
+    "list of a zip": (shortlist(b"PK\x03" + b"\0" * 99), f"{SHORTLIST} is damaged or incomplete"),
+    "list of absurd shape": (
+        shortlist(header(dict.fromkeys(("frequent", "offsets", "suggested"), F32))),
+        f"{SHORTLIST} is damaged or incomplete",
+    ),
+    "list of floats": (shortlist(lists(numbers(2), numbers(*[0] * 61), b"", "F32")), NO_LIST),
+    "list that falls": (
+        shortlist(lists(numbers(2), numbers(0, 9, *[1] * 59), numbers(0))), NO_LIST
+    ),
+    "list far beyond": (
+        shortlist(lists(numbers(2), numbers(0, *[2**31 - 1] * 60), numbers(0))), NO_LIST
+    ),
+    "list below": (shortlist(lists(numbers(2), numbers(*[-(2**31)] * 61), b"")), NO_LIST),
+    "list of odd ids": (shortlist(lists(numbers(2), numbers(0, *[1] * 60), numbers(-1))), NO_LIST),
+    "list without end": (shortlist(lists(numbers(3), numbers(*[0] * 61), b"")), NO_LIST),
+    "list that repeats": (
+        shortlist(lists(numbers(2), numbers(0, *[10**6] * 60), numbers(5) * 10**6)), NO_LIST
+    ),
+    "endless list": (large(SHORTLIST, 2**40), f"{SHORTLIST} has more than 268,435,456 bytes"),
+    "list elsewhere": (link(SHORTLIST, "/dev/zero"), f"{SHORTLIST} is a link out of its folder"),
+    "list of a pipe": (pipe(SHORTLIST), f"{SHORTLIST} is no plain file"),
     # settings
     "wide": (settings("model_size = 16", "model_size = 1048576"), "does not fit its config"),
     "wider": (settings("model_size = 16", f"model_size = {10**12}"), "model.model_size must be "),
@@ -211,7 +257,10 @@ def told(
     return found
 
 
-ONLY_LOADED = {"wide", "wider", "deep", "deeper", "long", "code", "path in a name"}
+ONLY_LOADED = {
+    "wide", "wider", "deep", "deeper", "long", "code", "path in a name", "list of a zip",
+    *(name for name, (_, message) in MODELS.items() if message == NO_LIST), "list of absurd shape",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MODELS)

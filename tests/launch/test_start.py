@@ -118,7 +118,8 @@ def test_a_monolingual_corpus_is_refused(experiment: Make, toy: Path, folder: Pa
     joint = Segmenter.load(toy / "joint.model")
     rows = ((line,) for line in read_lines(toy / "train.src"))
     encode_corpus(rows, [joint], folder / "mono", EncodeConfig())
-    with pytest.raises(DataError, match="mono is monolingual; training needs a parallel corpus"):
+    message = "mono is monolingual; training needs a parallel corpus, but for a language model"
+    with pytest.raises(DataError, match=message):
         train(Start(experiment(f"data.train={folder / 'mono'}"), folder / "run"))
 
 

@@ -95,8 +95,8 @@ def test_a_preset_says_its_architecture() -> None:
             "model.arch = 'transformer', but model.preset = 'rnn-base' is of "
             "model.arch = 'rnn'; choose one of transformer-tiny, transformer-small, ",
         ),
-        ({"arch": "cnn"}, "model.arch must be one of transformer, rnn, not 'cnn'"),
-        ({"arch": ["rnn"]}, "model.arch must be one of transformer, rnn, not ['rnn']"),
+        ({"arch": "cnn"}, "model.arch must be one of transformer, rnn, lm, not 'cnn'"),
+        ({"arch": ["rnn"]}, "model.arch must be one of transformer, rnn, lm, not ['rnn']"),
     ],
 )
 def test_an_architecture_that_is_none_or_not_the_presets_is_refused(
@@ -112,20 +112,63 @@ OTHER |= {"encoder_distinct": 1, "decoder_distinct": 1}
 OTHER |= {"cell": "gru", "feeding": "bahdanau"}
 
 
+NO_SOURCE = {"encoder_layers": 0, "tie": "target"}
+
+
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_settings_of_another_architecture_are_refused(arch: str) -> None:
     assert OTHER.keys() == {name for names in OWN_SETTINGS.values() for name in names}
+    needed: dict[str, Any] = NO_SOURCE if arch == "lm" else {}
     for other, names in OWN_SETTINGS.items():
         for name in names:
-            if other == arch:
-                assert getattr(ModelConfig(arch=arch, **{name: OTHER[name]}), name) == OTHER[name]
+            if name in OWN_SETTINGS[arch]:
+                config = ModelConfig(arch=arch, **needed, **{name: OTHER[name]})
+                assert getattr(config, name) == OTHER[name]
                 continue
+            if name in OWN_SETTINGS["transformer"] and other != "transformer":
+                continue  # it is named as the Transformer's
             message = (
                 f"model.{name} = {OTHER[name]!r} is a setting of model.arch = {other!r}, but "
                 f"model.arch is {arch!r}; leave one of them out"
             )
             with pytest.raises(ConfigError, match=re.escape(message)):
-                ModelConfig(arch=arch, **{name: OTHER[name]})
+                ModelConfig(arch=arch, **needed, **{name: OTHER[name]})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"encoder_layers": 3, "tie": "target"},
+            "model.encoder_layers = 3, but model.arch = 'lm' has no encoder; leave it out",
+        ),
+        (
+            {"encoder_layers": 0},
+            "model.tie = 'all', but model.arch = 'lm' has no source; choose 'target' (input and "
+            "output embeddings are one matrix) or 'none'",
+        ),
+        ({**NO_SOURCE, "decoder_layers": 0}, "model.decoder_layers must be at least 1, not 0"),
+    ],
+)
+def test_what_a_language_model_has_not_got_is_refused(
+    settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        ModelConfig(arch="lm", **settings)
+
+
+@pytest.mark.parametrize("role", ["encoder", "cross"])
+def test_attention_to_a_source_is_refused_for_a_language_model(role: str) -> None:
+    config = ModelConfig(arch="lm", **NO_SOURCE)
+    refuse_unfit_attention(config, AttentionSections(decoder=AttentionConfig(variant="rotary")))
+    message = (
+        f"attention.{role}.variant = 'additive', but model.arch = 'lm' has no encoder; "
+        "set it in attention.decoder alone"
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        refuse_unfit_attention(
+            config, AttentionSections(**{role: AttentionConfig(variant="additive")})
+        )
 
 
 @pytest.mark.parametrize("role", ["encoder", "decoder"])

@@ -269,6 +269,39 @@ def reshape(folder: Path, **settings: int) -> None:
     save_table({**table, "model": {**table["model"], **settings}}, folder / "config.toml")
 
 
+def shortlist(**changes: Tensor) -> dict[str, Tensor]:
+    """Make the tensors of a shortlist of 36 source pieces, each of which suggests one piece."""
+    usual = {"frequent": torch.tensor([2, 5]), "offsets": torch.arange(37)}
+    made = {**usual, "suggested": torch.arange(36).flip(0), **changes}
+    return {name: each.to(torch.int32) if each.dtype == torch.int64 else each
+            for name, each in made.items()}  # fmt: skip
+
+
+def give(folder: Path, tensors: dict[str, Tensor]) -> None:
+    """Put a shortlist into a model directory, with its hash."""
+    save_file(tensors, folder / "shortlist.safetensors")
+    edit(folder, shortlist=sha256(folder / "shortlist.safetensors"))
+
+
+def spoil(change: Callable[[Path], object]) -> Callable[[Path], object]:
+    """Put a shortlist into a model directory, and harm it."""
+    return lambda folder: (give(folder, shortlist()), change(folder / "shortlist.safetensors"))
+
+
+def foreign(**changes: Tensor) -> tuple[Callable[[Path], object], type[NmtError], str]:
+    return (
+        lambda folder: give(folder, shortlist(**changes)),
+        CheckpointError,
+        "shortlist.safetensors is no shortlist of these segmenters; put the original back",
+    )
+
+
+def garble(folder: Path) -> None:
+    """Put a shortlist that is no safetensors into a model directory, with its hash."""
+    (folder / "shortlist.safetensors").write_bytes(b"PK" * 99)
+    edit(folder, shortlist=sha256(folder / "shortlist.safetensors"))
+
+
 BIAS = "encoder.0.attention.output.bias"
 DAMAGES: dict[str, tuple[Callable[[Path], object], type[NmtError], str]] = {
     "truncated weights": (
@@ -368,7 +401,67 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], type[NmtError], str]] = {
         CheckpointError,
         "config.toml: unknown setting model.layers; did you mean",
     ),
+    "no shortlist where one was": (
+        spoil(Path.unlink),
+        CheckpointError,
+        "shortlist.safetensors is missing",
+    ),
+    "truncated shortlist": (
+        spoil(truncate),
+        CheckpointError,
+        "shortlist.safetensors is damaged or was changed (its hash differs from metadata.json)",
+    ),
+    "one bit of a shortlist": (
+        spoil(flip),
+        CheckpointError,
+        "shortlist.safetensors is damaged or was changed (its hash differs from metadata.json)",
+    ),
+    "a shortlist of something else": (
+        garble,
+        CheckpointError,
+        "shortlist.safetensors is damaged or incomplete: ",
+    ),
+    "a shortlist's hash of another kind": (
+        lambda folder: edit(folder, shortlist=1),
+        CheckpointError,
+        "metadata.json is damaged: shortlist is 1",
+    ),
+    "a shortlist of more pieces": foreign(
+        offsets=torch.arange(38), suggested=torch.zeros(37, dtype=torch.int64)
+    ),
+    "a shortlist of floats": foreign(frequent=torch.ones(2)),
+    "a shortlist with ids beyond": foreign(suggested=torch.arange(1, 37)),
+    "a shortlist without the end": foreign(frequent=torch.tensor([5])),
+    "a shortlist with more": foreign(more=torch.tensor([5])),
+    "a shortlist that goes back": foreign(
+        offsets=torch.cat([torch.tensor([0, 9, 1]), torch.arange(3, 37)])
+    ),
 }
+
+
+def test_a_shortlist_is_kept_and_a_folder_without_one_has_none(
+    folder: Path, tmp_path: Path
+) -> None:
+    assert load_package(folder).model.shortlist is None
+    (tmp_path / "again").mkdir()
+    give(folder, shortlist())
+    package = load_package(folder)
+    assert package.model.shortlist is not None
+    torch.testing.assert_close(package.model.shortlist.tensors(), shortlist())
+    save_package(tmp_path / "again", package)
+    again = load_package(tmp_path / "again")
+    assert again.model.shortlist is not None
+    torch.testing.assert_close(again.model.shortlist.tensors(), shortlist())
+    again.model.shortlist = None
+    (tmp_path / "without").mkdir()
+    save_package(tmp_path / "without", again)
+    assert "shortlist" not in read_json(tmp_path / "without" / "metadata.json")
+    assert load_package(tmp_path / "without").model.shortlist is None
+
+
+def test_a_shortlist_that_metadata_do_not_name_is_not_read(folder: Path) -> None:
+    (folder / "shortlist.safetensors").write_bytes(b"anything")
+    assert load_package(folder).model.shortlist is None
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

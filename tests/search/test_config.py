@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nmt.errors import ConfigError
+from nmt.errors import ConfigError, DataError
 from nmt.search.config import SearchConfig, inherited
 
 
@@ -95,3 +95,17 @@ def test_what_a_model_was_trained_with_stays_unless_the_method_is_another() -> N
     drawn = {"method": "sample", "beam": 1, "top_p": 0.9, **free}
     assert inherited(drawn, {"top_k": 3}) == drawn
     assert inherited(drawn, {"method": "beam"}) == free
+
+
+def test_phrases_that_no_translation_can_hold_are_refused_before_any_is_searched_for() -> None:
+    message = "search.must and must_not: 'a' must appear and must not; leave one out"
+    with pytest.raises(DataError, match=f"^{message}$"):
+        SearchConfig(must=("a", "b"), must_not=("a ",))
+
+
+def test_least_risk_chooses_among_all_that_is_found() -> None:
+    assert SearchConfig(nbest=2).num_found == 2
+    assert SearchConfig(beam=7, nbest=2, mbr="chrf").num_found == 7
+    drawn = SearchConfig(method="sample", beam=1, mbr="bleu", mbr_samples=9)
+    assert drawn.num_found == 9
+    assert inherited({"beam": 7, "mbr": "chrf"}, {"method": "sample"}) == {"beam": 1}

@@ -15,7 +15,8 @@ from nmt.model.contract import EncoderDecoder
 from nmt.model.weights import attention_weights, listening
 from nmt.search.beam import beam_search
 from nmt.search.config import SearchConfig
-from nmt.search.coverage import CoverageScorer
+from nmt.search.coverage import CoverageScorer, whole_penalty
+from nmt.search.forced import force
 from nmt.search.hypothesis import Ends, Hypothesis
 from nmt.search.scorer import ModelScorer, Source
 
@@ -87,6 +88,20 @@ def test_a_score_holds_the_penalty_of_what_was_not_looked_at(
             sizes.add(lost)
         assert [each.score for each in found] == sorted((e.score for e in found), reverse=True)
     assert min(sizes) < -0.1, "something was not looked at"
+
+
+def test_a_whole_target_is_penalised_as_it_was_step_by_step(
+    model: EncoderDecoder, source: Source
+) -> None:
+    scorer = ModelScorer(model, COMPUTE)
+    covering = CoverageScorer(scorer, 0.3)
+    for row, found in enumerate(beam_search(covering, source, ENDS, LIMITS, CONFIG)):
+        for each in found:
+            (read,) = force(scorer, one(source, row), [each.ids], ENDS, need_weights=True)
+            base = CONFIG.score(each.log_prob, len(each.ids) + 1)
+            assert each.score == pytest.approx(base + whole_penalty(read.weights, 0.3), abs=1e-4)
+    with pytest.raises(ConfigError, match=r"^search.coverage_beta = 0.3 needs weights of"):
+        whole_penalty((None, None), 0.3)
 
 
 def test_without_weight_coverage_changes_nothing(model: EncoderDecoder, source: Source) -> None:

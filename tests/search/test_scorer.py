@@ -16,7 +16,13 @@ from nmt.model.contract import EncoderDecoder, Memory
 from nmt.search.beam import beam_search
 from nmt.search.config import SearchConfig
 from nmt.search.hypothesis import Ends, Hypothesis
-from nmt.search.scorer import ModelScorer, ScoreCandidates, Source, top_in_order
+from nmt.search.scorer import (
+    ModelScorer,
+    ScoreCandidates,
+    Source,
+    first_of_equals,
+    top_in_order,
+)
 
 VOCAB = 11
 ENDS = Ends(1, 2)
@@ -36,6 +42,25 @@ def test_the_best_in_order_are_those_of_a_stable_sort(distinct: int, width: int)
         all_best, all_ids = scores.sort(dim=-1, descending=True, stable=True)
         assert torch.equal(best, all_best[..., :width])
         assert torch.equal(ids, all_ids[..., :width])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64], ids=str)
+def test_the_first_of_equals_are_those_of_a_stable_sort(dtype: torch.dtype) -> None:
+    """Rounded coarsely, so that most are equal; with both infinities."""
+    for seed in range(40):
+        generator = torch.Generator().manual_seed(seed)
+        scores = (torch.randn(4, 5, 50, generator=generator) * (1 + seed % 4)).round().to(dtype)
+        scores[torch.rand(scores.shape, generator=generator) < 0.2] = -torch.inf
+        scores[torch.rand(scores.shape, generator=generator) < 0.1] = torch.inf
+        scores[0, 0], scores[0, 1], scores[0, 2] = -torch.inf, torch.inf, 0
+        all_best, all_ids = scores.sort(dim=-1, descending=True, stable=True)
+        for width in (1, 4, 10, 49, 50, 60):
+            best, ids = top_in_order(scores, width)
+            assert torch.equal(best, all_best[..., :width])
+            assert torch.equal(ids, all_ids[..., :width])
+            last = all_best[..., :width][..., -1:].flatten(0, 1)
+            first = first_of_equals(scores.flatten(0, 1), last, min(width, 50)).sort()[0]
+            assert torch.equal(first, all_ids[..., :width].flatten(0, 1).sort()[0])
 
 
 def test_the_best_are_normalised_as_all_are() -> None:

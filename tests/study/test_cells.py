@@ -1,6 +1,7 @@
 """The cells of a study: which there are, with which settings, and when one is refused."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,6 +134,12 @@ def test_wrong_settings_are_refused_by_the_name_of_their_entry(
     with pytest.raises(ConfigError) as refused:
         plan_cells(make_study(entry))
     assert message in str(refused.value)
+
+
+def test_a_model_that_translates_nothing_is_refused(make_study: MakeStudy, toy: Path) -> None:
+    message = r"^multi-head: model.arch = 'lm' translates nothing, but cells are compared by"
+    with pytest.raises(ConfigError, match=message):
+        plan_cells(make_study(table=load_table(toy / "lm.toml")))
 
 
 def test_a_model_that_cannot_be_made_is_refused_before_anything_runs(

@@ -22,6 +22,11 @@ def test_lines_come_in_order_and_never_too_many(count: int, most: int) -> None:
     assert all(0 < len(group) <= most for group in groups)
 
 
+def test_pairs_come_as_lines_do() -> None:
+    pairs = [("a", "b"), ("", ""), ("c", "")]
+    assert [pair for group in arriving(iter(pairs), 2) for pair in group] == pairs
+
+
 def test_what_is_there_at_once_is_one_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arrival, "PAUSE_SECONDS", 10.0)
     assert list(arriving(iter("abcdefg"), 3)) == [["a", "b", "c"], ["d", "e", "f"], ["g"]]

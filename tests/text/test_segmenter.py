@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.errors import DataError
+from nmt.text.config import SegmentConfig
+from nmt.text.learning import learn_segmenter
 from nmt.text.segmenter import Segmenter
 
 KINDS = ("unigram", "bpe")
@@ -141,3 +143,38 @@ def test_settings_are_read_without_the_libraries() -> None:
         "assert not {'sentencepiece', 'regex', 'numpy', 'torch'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("byte_fallback", [False, True])
+def test_lines_of_characters_without_a_piece_are_told_from_others(
+    tmp_path: Path, byte_fallback: bool
+) -> None:
+    size = 290 if byte_fallback else 40
+    config = SegmentConfig(kind="bpe", vocab_size=size, byte_fallback=byte_fallback)
+    lines = [f"{'abcdefghij'[each % 7 :]} {'klmno'[each % 5 :]} {each:b}" for each in range(200)]
+    segmenter = learn_segmenter(lines, tmp_path / "model", config)
+    for line, expected in {"日本 Ω": True, "日": True, "日a": False, "a": False, "": False}.items():
+        assert segmenter.knows_none(segmenter.encode(line)) == expected, line
+    assert not segmenter.knows_none([]), "nothing is nothing that it does not know"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(line=TEXT)
+def test_cut_lines_say_where_the_pieces_of_encode_stand(learn: Any, kind: str, line: str) -> None:
+    segmenter = learn(kind=kind, normalization="identity")
+    (cut,) = segmenter.cut_lines([line])
+    assert cut.text == line
+    assert list(cut.ids) == segmenter.encode(line)
+    assert [segmenter.id_of(piece) for piece in cut.pieces] == list(cut.ids)
+    assert "".join(line[begin:end] for begin, end in cut.spans) == line
+    again = segmenter.cut_ids(cut.ids)
+    assert (again.text, again.ids, again.spans) == (line, cut.ids, cut.spans)
+
+
+def test_pieces_of_normalised_text_stand_in_the_line_as_given(learn: Any) -> None:
+    line = "  the  cat ﬁn "
+    (cut,) = learn().cut_lines([line])
+    ends = [end for _, end in cut.spans]
+    assert ends == sorted(ends)
+    assert "".join(line[begin:end] for begin, end in cut.spans).strip() == line.strip()
+    assert learn().cut_ids(cut.ids).text == "the cat fin"

@@ -1,0 +1,90 @@
+"""Search among the pieces that a source suggests, in place of the whole vocabulary.
+
+B sentences, k beam, V vocabulary, U pieces that any sentence of the batch may need, D model size.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from nmt.model.contract import DecodingState
+from nmt.model.shortlist import Shortlist
+from nmt.search.scorer import ModelScorer, Source, exact, top_in_order
+
+
+@dataclass(frozen=True)
+class ShortState:
+    """A state of decoding, and what its sentences may be translated with.
+
+    Attributes:
+        pieces: (U,) ids in order.
+        weight: (D, U) columns of the output projection.
+        closed: (B, 1, U) -inf where a sentence may not use a piece, else 0.
+    """
+
+    decoding: DecodingState
+    pieces: Tensor
+    weight: Tensor
+    closed: Tensor
+
+
+@dataclass(frozen=True)
+class ShortCandidates:
+    """Candidates among some pieces: all others are impossible.
+
+    Attributes:
+        scores: (B, k, U)
+        pieces: (U,) ids in order.
+        vocab_size: V.
+    """
+
+    scores: Tensor
+    pieces: Tensor
+    vocab_size: int
+
+    def log_probs(self) -> Tensor:
+        """Give the log-probability of every id."""
+        shape = (*self.scores.shape[:-1], self.vocab_size)
+        full = self.scores.new_full(shape, -torch.inf)
+        return full.index_copy_(-1, self.pieces, self.scores.log_softmax(-1))
+
+    def top(self, width: int) -> tuple[Tensor, Tensor]:
+        """Give the best."""
+        places = top_in_order(self.scores, min(width, self.scores.size(-1)))[1]
+        return self.scores.log_softmax(-1).gather(-1, places), self.pieces[places]
+
+    def bonus(self) -> None:
+        """Give nothing."""
+
+
+class ShortlistScorer:
+    """Score only what the sources of a batch suggest."""
+
+    def __init__(self, scorer: ModelScorer, shortlist: Shortlist) -> None:
+        self.scorer = scorer
+        self.shortlist = shortlist.to(scorer.output.device)
+
+    def start(self, source: Source, beam: int, limit: int) -> ShortState:
+        """Encode the sources and look up what they suggest."""
+        output = self.scorer.output
+        allowed = self.shortlist.allowed(source.ids, source.lengths, len(output))
+        pieces = allowed.any(0).nonzero().squeeze(-1)
+        closed = torch.zeros((len(allowed), 1, len(pieces)), dtype=exact(output.dtype))
+        closed = closed.to(output.device).masked_fill_(~allowed[:, None, pieces], -torch.inf)
+        decoding = self.scorer.start(source, beam, limit)
+        return ShortState(decoding, pieces, output[pieces].T.contiguous(), closed)
+
+    def step(
+        self, state: ShortState, ids: Tensor, parents: Tensor
+    ) -> tuple[ShortCandidates, ShortState]:
+        """Run the decoder on one position of every hypothesis."""
+        states, decoding = self.scorer.states(state.decoding, ids, parents)
+        scores = states.to(state.weight.dtype) @ state.weight + state.closed
+        size = len(self.scorer.output)
+        return ShortCandidates(scores, state.pieces, size), replace(state, decoding=decoding)
+
+    def select(self, state: ShortState, sentences: Tensor) -> ShortState:
+        """Keep some sentences."""
+        decoding = self.scorer.select(state.decoding, sentences)
+        return replace(state, decoding=decoding, closed=state.closed[sentences])
