@@ -128,11 +128,13 @@ def test_segmenters_and_corpora_have_records(nmt: Command) -> None:
     [
         ("--beam", "4", "--nbest", "2", "--format", "tsv", "--prefix", "prefix"),
         ("--method", "sample", "--top-p", "0.9", "--seed", "7", "--format", "json"),
+        ("--with", "run/last", "--weights", "1,3", "--constraints", "held"),
     ],
-    ids=["beam", "sample"],
+    ids=["beam", "sample", "two models"],
 )
 def test_a_translation_is_made_again(nmt: Command, changes: tuple[str, ...]) -> None:
     Path("prefix").write_text("m\n" + "\n" * 8)
+    Path("held").write_text("+m\n" + "\n" * 8)
     assert nmt(*TRANSLATE, *changes).status == 0
     finished = nmt("reproduce", "hyp.tgt", "--quiet")
     assert (finished.status, finished.err) == (0, "")
