@@ -106,7 +106,7 @@ def translate(
     from nmt.bench.marks import Setup
     from nmt.bench.translation_report import as_object
     from nmt.bench.translators import Way, refuse_length
-    from nmt.cli.translate import load_parts
+    from nmt.cli.translate_models import load_parts
 
     package, asked, compute = load_parts(model, table)
     refuse_length(length or 0, package.model.max_length)
