@@ -98,7 +98,6 @@ def test_metadata_says_what_was_averaged_and_claims_no_score(
     assert part["dev"]
     del part["origin"]  # of one run, where an average may be of several
     own = {"averaged": metadata["averaged"], "weights": sha256("mean/model.safetensors")}
-    del part["origin"]  # of one run, where an average may be of several
     assert {**part, "update": 20, "dev": {}, **own} == metadata
     assert metadata["averaged"] == [
         {"model": name, "update": update, "weights": sha256(f"{name}/{WEIGHTS}")}
