@@ -33,6 +33,7 @@ from nmt.text.parts import join_parts
 from nmt.text.phrases import Phrases
 
 LINES_AT_ONCE = 2048
+LEAST_SHARE = 512  # tokens that a thread gets for itself, if there are as many
 DEMANDS = 256  # that are kept: lines often ask for the same
 NOTHING = Hypothesis((), 0.0, 0.0)
 
@@ -191,8 +192,7 @@ class Translator:
         Two searches by one thread each take less time than one after the other by two threads,
         which wait for each other after every product.
         """
-        on_processor = self._compute.device.type == "cpu"
-        threads = torch.get_num_threads() if on_processor else 1
+        threads = self._threads()
         listens = bool(self._search.coverage_beta)  # to the one model, which all share
         if len(groups) < 2 or threads == 1 or listens:
             with on_threads(1) if self._search.batch_invariant else contextlib.nullcontext():
@@ -204,6 +204,10 @@ class Translator:
             finally:
                 pool.shutdown(cancel_futures=True)
 
+    def _threads(self) -> int:
+        """Count the searches that may go on side by side."""
+        return torch.get_num_threads() if self._compute.device.type == "cpu" else 1
+
     def _batches(self, lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         """Group sentences of like length, or leave each alone."""
         if self._search.batch_invariant:
@@ -211,7 +215,8 @@ class Translator:
             # neither libraries nor processors promise anything about rows within a shape. Alone,
             # a sentence meets the same shapes whatever else is translated.
             return iter(np.arange(len(lengths)).reshape(-1, 1))
-        budget = max(self._search.batch_tokens, int(lengths.max(initial=1)))
+        share = max(LEAST_SHARE, -(-int(lengths.sum()) // self._threads()))
+        budget = max(min(self._search.batch_tokens, share), int(lengths.max(initial=1)))
         # The longest first: if memory does not suffice, that shows at once.
         return reversed(plan_batches(lengths, lengths, budget, np.arange(len(lengths))))
 
