@@ -1,10 +1,10 @@
 """The command `nmt translate`."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from itertools import repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 from click.core import ParameterSource
@@ -26,6 +26,7 @@ from nmt.suspect.config import SuspectConfig
 if TYPE_CHECKING:
     from nmt.experiment import Experiment
     from nmt.forced.reading import Details, Reading
+    from nmt.provenance import Tally
     from nmt.suspect.guard import Guard
     from nmt.translate import Translation, Translator
 
@@ -155,15 +156,14 @@ def translate(
     another --method than the model's own starts from that method's defaults.
     """
     from nmt.cli.details import refuse_without_columns, teller
-    from nmt.provenance import Tally
-    from nmt.text.lines import encode_line, open_output
+    from nmt.text.lines import open_output
 
     texts = Texts(text, prefix, constraints, errors)
     refuse_shared_input(texts)
     refuse_without_columns(details, style)
     refuse_record(output, record)
     refuse_company(ctx)
-    how, seen, written = fusion(others, weights, ensemble_space), Tally(), Tally()
+    how = fusion(others, weights, ensemble_space)
     with ExitStack() as stack:
         if engine == "native":
             package, asked, compute = loaded = load_parts(model, table)
@@ -180,23 +180,41 @@ def translate(
             translator, segmenters, asked = stack.enter_context(by_export(model, table, details))
             tell = None
         made = begun_record(ctx, asked) if is_kept(output, record) else {}
-        guard = None
-        if asked.suspect.on_suspect != "off":
-            guard = guarded(translator, segmenters.target, asked)
+        guard = guarded(translator, segmenters.target, asked)
         form = Form(style, asked.search.nbest, guard is not None)
         found = translations(guard or translator, texts, tell)
         stream = stack.enter_context(open_output(output))
-        for number, (translation, readings) in enumerate(found, start=1):
-            seen.add(encode_line(translation.source))
-            for line in form.shown(translation, number, readings):
-                stream.write(written.add(encode_line(line)))
-            if output == "-":
-                stream.flush()
+        seen, written = write(stream, found, form, at_once=output == "-")
     if made:
         made["inputs"]["text"] = made["inputs"]["text"] or seen.sha256
         keep(made, output, record, written, compute=computed(asked))
     if guard:
         guard.summarise()
+
+
+def write(
+    stream: BinaryIO,
+    found: Iterable[tuple["Translation", "list[Reading] | None"]],
+    form: Form,
+    *,
+    at_once: bool,
+) -> tuple["Tally", "Tally"]:
+    """Write translations, each line at once where somebody waits for it.
+
+    Returns:
+        What was read, and what was written.
+    """
+    from nmt.provenance import Tally
+    from nmt.text.lines import encode_line
+
+    seen, written = Tally(), Tally()
+    for number, (translation, readings) in enumerate(found, start=1):
+        seen.add(encode_line(translation.source))
+        for line in form.shown(translation, number, readings):
+            stream.write(written.add(encode_line(line)))
+        if at_once:
+            stream.flush()
+    return seen, written
 
 
 def refuse_company(context: click.Context) -> None:

@@ -128,8 +128,14 @@ def prior_for(
     return LanguagePrior(helper.model.to(compute.device), weight)
 
 
-def guarded(translator: "Translator", target: "Segmenter", asked: "Experiment") -> "Guard":
-    """Look at translations, whose scripts are those that the segmenter knows if none are named."""
+def guarded(translator: "Translator", target: "Segmenter", asked: "Experiment") -> "Guard | None":
+    """Look at translations, whose scripts are those that the segmenter knows if none are named.
+
+    Returns:
+        None where nothing is looked for.
+    """
+    if asked.suspect.on_suspect == "off":
+        return None
     from nmt.suspect.guard import Guard
     from nmt.text.scripts import scripts_known
 

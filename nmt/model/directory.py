@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import nmt
@@ -44,6 +42,7 @@ from nmt.model.language import LanguageModel
 from nmt.model.sentences import Breaks
 from nmt.model.sharded import placed_as
 from nmt.model.shortlist import Shortlist
+from nmt.model.tensors import load_tensors, save_tensors
 from nmt.settings import Table, build, load_table, save_table
 from nmt.text.segmenter import Segmenter
 
@@ -129,36 +128,6 @@ def weights_of(model: torch.nn.Module) -> dict[str, Tensor]:
 def count_parameters(model: torch.nn.Module) -> int:
     """Count weights, shared ones once."""
     return sum(weight.numel() for weight in model.parameters())
-
-
-def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors as safetensors.
-
-    Raises:
-        DataError: The disk is full, or refuses.
-    """
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    try:
-        path.touch()
-        mode = path.stat().st_mode  # what the user's umask allows; the library would make it 0600
-        save_file(contiguous, path)
-        path.chmod(mode)
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"cannot write {path}: {error}") from None
-
-
-def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Read safetensors.
-
-    Raises:
-        CheckpointError: The file is missing, truncated, or something else.
-    """
-    try:
-        return load_file(path)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing") from None
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged or incomplete: {error}") from None
 
 
 def resolve(path: str | Path) -> Path:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from nmt.errors import CheckpointError
 from nmt.files import read_json
-from nmt.model.directory import load_tensors
 from nmt.model.inventory import METADATA, WEIGHTS
+from nmt.model.tensors import load_tensors
 from nmt.provenance import differing
 from nmt.training.run import Run
 

@@ -11,15 +11,10 @@ from torch import Tensor
 from nmt.corpus.batches import Position
 from nmt.errors import CheckpointError
 from nmt.files import read_json, sha256, write_sealed
-from nmt.model.directory import (
-    copy_weights,
-    load_tensors,
-    save_tensors,
-    weights_in,
-    weights_of,
-)
+from nmt.model.directory import copy_weights, weights_in, weights_of
 from nmt.model.inventory import WEIGHTS, refuse_other_content
 from nmt.model.sharded import whole
+from nmt.model.tensors import load_tensors, save_tensors
 from nmt.training.optimizer import optimizer_tensors, restore_optimizer
 from nmt.training.ranks import Ranks, seed_of
 from nmt.training.update import Totals, Updater

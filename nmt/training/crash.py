@@ -20,8 +20,9 @@ from torch import Tensor
 from nmt.corpus.batches import Batch
 from nmt.errors import CheckpointError
 from nmt.files import read_json, sha256, write_sealed
-from nmt.model.directory import Package, Segmenters, load_tensors, save_package, save_tensors
+from nmt.model.directory import Package, Segmenters, save_package
 from nmt.model.inventory import refuse_other_content
+from nmt.model.tensors import load_tensors, save_tensors
 
 RECORD = "crash.json"
 TENSORS = ("batches.safetensors", "random.safetensors")

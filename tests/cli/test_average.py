@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from nmt.files import read_json, sha256, write_json
-from nmt.model.directory import WEIGHTS, load_package, load_tensors, resolve, save_package
+from nmt.model.directory import WEIGHTS, load_package, resolve, save_package
+from nmt.model.tensors import load_tensors
 from nmt.settings import assign, load_table, save_table
 
 Command = Callable[..., Any]

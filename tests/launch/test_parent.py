@@ -15,7 +15,8 @@ from nmt.experiment import Experiment
 from nmt.launch.start import Start, resume, train
 from nmt.launch.workbench import Workbench
 from nmt.model.contract import EncoderDecoder
-from nmt.model.directory import WEIGHTS, load_package, load_tensors, weights_of
+from nmt.model.directory import WEIGHTS, load_package, weights_of
+from nmt.model.tensors import load_tensors
 from nmt.training.loop import Trainer
 
 pytestmark = pytest.mark.usefixtures("hasty")

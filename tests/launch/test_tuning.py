@@ -10,7 +10,8 @@ from nmt.errors import CheckpointError, ConfigError
 from nmt.experiment import Experiment
 from nmt.launch.start import Start, resume, train
 from nmt.launch.workbench import Workbench
-from nmt.model.directory import WEIGHTS, load_package, load_tensors
+from nmt.model.directory import WEIGHTS, load_package
+from nmt.model.tensors import load_tensors
 from nmt.settings import to_table
 from nmt.training.loop import Trainer
 from nmt.training.run import Run

@@ -26,9 +26,9 @@ from nmt.model.directory import (
     load_package,
     resolve,
     save_package,
-    save_tensors,
     weights_of,
 )
+from nmt.model.tensors import save_tensors
 from nmt.settings import Table, build, load_table, save_table
 from nmt.text.config import SegmentConfig
 from nmt.text.learning import learn_segmenter

@@ -14,7 +14,7 @@ from nmt.experiment import Experiment
 from nmt.files import read_json, sha256, write_sealed
 from nmt.launch import start
 from nmt.launch.start import Start, resume, train
-from nmt.model.directory import load_tensors, save_tensors
+from nmt.model.tensors import load_tensors, save_tensors
 from nmt.reproduce.comparison import compare_runs
 from nmt.reproduce.training import train_again
 from nmt.settings import load_table

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from nmt.errors import CheckpointError
-from nmt.model.directory import WEIGHTS, load_tensors, save_tensors
+from nmt.model.directory import WEIGHTS
+from nmt.model.tensors import load_tensors, save_tensors
 from nmt.training.averaging import average_weights
 
 SHAPES = {"matrix": (4, 3), "vector": (5,)}

@@ -14,7 +14,8 @@ from nmt.errors import CheckpointError, NmtError
 from nmt.files import read_json, sha256, write_json
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
-from nmt.model.directory import WEIGHTS, save_tensors, weights_of
+from nmt.model.directory import WEIGHTS, weights_of
+from nmt.model.tensors import save_tensors
 from nmt.training.checkpoint import Progress, load_state, save_state
 from nmt.training.config import TrainingConfig
 from nmt.training.optimizer import make_optimizer

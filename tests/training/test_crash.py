@@ -14,8 +14,9 @@ from torch import Tensor
 from nmt.errors import CheckpointError, NmtError
 from nmt.experiment import Experiment
 from nmt.launch.start import Start, resume, train
-from nmt.model.directory import WEIGHTS, load_tensors
+from nmt.model.directory import WEIGHTS
 from nmt.model.embeddings import Embeddings
+from nmt.model.tensors import load_tensors
 from nmt.training.crash import load_evidence
 from nmt.training.loop import Trainer
 

@@ -24,7 +24,8 @@ from nmt.model.build import build_model
 from nmt.model.compute import Compute, choose_device
 from nmt.model.config import ModelConfig
 from nmt.model.contract import EncoderDecoder
-from nmt.model.directory import WEIGHTS, load_package, load_tensors
+from nmt.model.directory import WEIGHTS, load_package
+from nmt.model.tensors import load_tensors
 from nmt.training import distributed, loop
 from nmt.training.distributed import joined
 from nmt.training.engine import make_engine

@@ -17,7 +17,8 @@ from nmt.errors import DataError
 from nmt.experiment import Experiment
 from nmt.launch.start import Start, resume, train
 from nmt.launch.workbench import Workbench
-from nmt.model.directory import WEIGHTS, load_package, load_tensors
+from nmt.model.directory import WEIGHTS, load_package
+from nmt.model.tensors import load_tensors
 from nmt.training import loop
 from nmt.training.averaging import average_weights
 from nmt.training.loop import LOWER_IS_BETTER, Trainer

@@ -13,7 +13,8 @@ from nmt.experiment import Experiment
 from nmt.launch.start import Start, train
 from nmt.launch.workbench import Workbench
 from nmt.model.contract import EncoderDecoder
-from nmt.model.directory import WEIGHTS, load_package, load_tensors, weights_of
+from nmt.model.directory import WEIGHTS, load_package, weights_of
+from nmt.model.tensors import load_tensors
 from nmt.training.averaging import MovingAverage, average_weights
 from nmt.training.loop import Trainer
 from nmt.training.update import held_out_loss
