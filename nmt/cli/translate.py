@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from itertools import repeat
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -193,7 +193,7 @@ def translate(
 
 
 def write(
-    stream: BinaryIO,
+    stream: IO[bytes],
     found: Iterable[tuple["Translation", "list[Reading] | None"]],
     form: Form,
     *,
