@@ -139,7 +139,7 @@ class Layout:
     @functools.cached_property
     def _blind(self) -> Tensor | None:
         visible = self.visible()
-        if visible is None:
+        if visible is None or self.ancestry is not None:  # a hypothesis sees itself
             return None
         blind = ~visible.any(-1, keepdim=True)
         return None if self.device.type == "cpu" and not bool(blind.any()) else blind
@@ -168,9 +168,11 @@ class Layout:
 
     @functools.cached_property
     def _visible(self) -> Tensor | None:
-        queries, keys = self.positions()
-        parts = [self._not_padding(keys), self._not_future(queries, keys)]
-        parts += [self._own_past(), self._in_pattern(queries, keys), self._same_sentence(None)]
+        parts = [self._own_past(), self._same_sentence(None)]
+        if self.key_lengths is not None or self.causal or self.pattern.window is not None:
+            queries, keys = self.positions()
+            parts += [self._not_padding(keys), self._not_future(queries, keys)]
+            parts.append(self._in_pattern(queries, keys))
         return together(parts)
 
     def _render(self, tile: Tile) -> Tensor | None:
