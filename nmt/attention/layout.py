@@ -122,6 +122,14 @@ class Layout:
         """
         return self._visible if tile is None else self._render(tile)
 
+    def addend(self, dtype: torch.dtype) -> Tensor | None:
+        """Render as what is added to scores, -inf where a query may not look; made once."""
+        visible = self.visible()
+        if visible is not None and dtype not in self._addends:
+            zeros = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+            self._addends[dtype] = zeros.masked_fill_(~visible, -torch.inf)
+        return None if visible is None else self._addends[dtype]
+
     def blind(self) -> Tensor | None:
         """Tell which queries see nothing, (B or 1, 1, T, 1); None where each sees something.
 
@@ -143,6 +151,10 @@ class Layout:
             return None
         blind = ~visible.any(-1, keepdim=True)
         return None if self.device.type == "cpu" and not bool(blind.any()) else blind
+
+    @functools.cached_property
+    def _addends(self) -> dict[torch.dtype, Tensor]:
+        return {}
 
     @functools.cached_property
     def _by_pattern(self) -> dict[Pattern, "Layout"]:

@@ -24,6 +24,8 @@ from nmt.search.expansion import (
 from nmt.search.hypothesis import Ends, Hypothesis
 from nmt.search.scorer import Candidates, Scorer, Source, State
 
+PAYS_FROM = 8  # one sentence in so many is done: copying the others costs less than its rows
+
 Done = list[list[list[Hypothesis]]]  # by sentence and group
 
 
@@ -201,7 +203,20 @@ def drop_done(
     over = torch.tensor(enough, device=totals.device)  # (B, G)
     live = replace(live, totals=totals.masked_fill(over.unsqueeze(-1), -torch.inf).flatten(1))
     kept = (~over.all(-1)).nonzero().squeeze(-1)
-    return live if len(kept) == len(over) else select(scorer, live, kept)
+    return select(scorer, live, kept) if pays_to_drop(live, kept) else live
+
+
+def pays_to_drop(live: Live[State], kept: Tensor) -> bool:
+    """Tell whether enough sentences are done for the others to be copied together.
+
+    One that is done and stays behaves as if nothing could follow. None stays past its limit, where
+    it would be asked to end in every step.
+    """
+    num_done = len(live.sentences) - len(kept)
+    if num_done * PAYS_FROM >= len(live.sentences):
+        return True
+    nearest = int(live.limits.min()) if num_done else live.history.size(2) + 1
+    return nearest <= live.history.size(2)
 
 
 def is_enough(
