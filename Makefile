@@ -14,10 +14,12 @@ include recipes/environment.mk
 recipe: $(INSTALLED) ## set up, train on the corpus that ships here, translate and score its test set
 	@$(MAKE) --no-print-directory -C recipes/office-help
 install: $(INSTALLED) ## set up the virtual environment in .venv
+# One process a core, each with one thread: what is tested is tiny, and would wait for more threads.
+PYTEST = OMP_NUM_THREADS=1 $(ENVIRONMENT)/bin/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 test: $(INSTALLED_DEV) ## run the tests
-	$(ENVIRONMENT)/bin/python -m pytest
+	$(PYTEST)
 test-all: $(INSTALLED_DEV) ## run the tests, the slow ones too
-	$(ENVIRONMENT)/bin/python -m pytest -m '' -rs
+	$(PYTEST) -m '' -rs
 lint: $(INSTALLED_DEV) ## check style and types
 	$(ENVIRONMENT)/bin/ruff check .
 	$(ENVIRONMENT)/bin/ruff format --check .

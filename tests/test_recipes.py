@@ -153,3 +153,40 @@ def test_killed_again_and_again_the_chain_ends_with_the_same_weights(
     run_chain(texts, tmp_path)
     for name in ("run/best/model.safetensors", "test.hypothesis.de", "score.txt"):
         assert sha256(tmp_path / name) == sha256(uninterrupted / name), name
+
+
+LAYOUTS = {
+    "public": ("tok/{split}.lc.norm.tok.{side}", "raw/{split}.{side}.gz", "test_2016_flickr"),
+    "short": ("tok/{split}.{side}.gz", "{split}.{side}.gz", "test2016"),
+}
+
+
+@needs_make
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=list(LAYOUTS))
+def test_multi30k_is_found_by_its_public_names_and_by_short_ones(
+    layout: tuple[str, str, str], tmp_path: Path
+) -> None:
+    tokens, raw, test = layout
+    names = [
+        each.format(split=split, side=side)
+        for each in (tokens, raw)
+        for split in ("train", "val", test)
+        for side in ("en", "fr")
+    ]
+    for name in names:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(gzip.compress(b"a\n") if name.endswith(".gz") else b"a\n")
+    values = (f"DATA={tmp_path}", f"WORK={tmp_path / 'out'}", "TARGET=fr")
+    command = ["make", "-n", "-C", str(TOP / "recipes" / "multi30k"), "all", "cased", *values]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    used = [name for name in names if str(tmp_path / name) in said]
+    assert used == [name for name in names if name.startswith("tok/") or ".fr" in name]
+
+
+@needs_make
+def test_without_multi30k_it_is_said_where_the_public_gets_it(tmp_path: Path) -> None:
+    command = ["make", "-C", str(TOP / "recipes" / "multi30k"), f"DATA={tmp_path}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "git clone https://github.com/multi30k/dataset" in done.stderr

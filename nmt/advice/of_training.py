@@ -116,6 +116,18 @@ def high_label_smoothing(case: Case) -> Pitfall | None:
     )
 
 
+def r_drop_without_dropout(case: Case) -> Pitfall | None:
+    """Find two passes that nothing tells apart."""
+    strength, model = case.experiment.training.r_drop, case.experiment.model
+    if not strength or model.dropout or model.ffn_dropout:
+        return None
+    return Pitfall(
+        f"training.r_drop = {strength:g} and model.dropout = 0",
+        "both passes over a pair are the same, so an update takes twice the time for nothing",
+        "set model.dropout to 0.1 to 0.3",
+    )
+
+
 def smoothed_but_chosen_by_loss(case: Case) -> Pitfall | None:
     """Find a best that is chosen by what training does not minimise.
 

@@ -20,6 +20,7 @@ PITFALLS: tuple[Callable[[Case], Pitfall | None], ...] = (
     of_training.no_development_set,
     of_training.high_learning_rate,
     of_training.high_label_smoothing,
+    of_training.r_drop_without_dropout,
     of_training.smoothed_but_chosen_by_loss,
     of_training.unused_weight_decay,
     of_training.average_of_the_still,

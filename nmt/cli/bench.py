@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nmt.cli.bench_systems import systems
 from nmt.cli.bench_translate import translate
 from nmt.cli.command import NmtCommand, verbosity_options
 from nmt.cli.options import config_options, setting_options
@@ -23,6 +24,7 @@ def bench() -> None:
     """Measure speed on this machine, alone: a busy neighbour spoils any figure."""
 
 
+bench.add_command(systems)
 bench.add_command(translate)
 
 

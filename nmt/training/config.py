@@ -40,6 +40,11 @@ class TrainingConfig:
     label_smoothing: float = setting(
         0.1, "Share of the target distribution that is spread over the whole vocabulary."
     )
+    r_drop: float = setting(
+        0.0,
+        "Read every pair twice, with other values dropped, and pull both predictions together with "
+        "this weight, such as 5 (R-Drop); an update takes twice the time. 0: off.",
+    )
     clip_norm: float = setting(1.0, "Longest gradient; longer ones are shortened. 0: none is.")
     accumulate: int = setting(1, "Batches whose gradients make one update.")
     max_skipped: int = setting(
@@ -88,7 +93,9 @@ class TrainingConfig:
         for name in positive:
             if getattr(self, name) < 1:
                 raise ConfigError(f"training.{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("warmup", "patience", "average", "weight_decay", "clip_norm", "loss_chunk"):
+        for name in (
+            "warmup", "patience", "average", "weight_decay", "r_drop", "clip_norm", "loss_chunk",
+        ):  # fmt: skip
             if not getattr(self, name) >= 0:  # refuses nan too
                 raise ConfigError(f"training.{name} must be 0 or more, not {getattr(self, name)}")
         for name in ("label_smoothing", "beta1", "beta2", "ema"):

@@ -1,7 +1,4 @@
-"""One update: the gradients of some batches, then one step of the optimizer.
-
-B sentences, T target length.
-"""
+"""One update: the gradients of some batches, then one step of the optimizer."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -21,7 +18,8 @@ from nmt.model.sharded import whole
 from nmt.training.averaging import MovingAverage
 from nmt.training.config import TrainingConfig
 from nmt.training.engine import Engine, make_engine
-from nmt.training.loss import LossSums, smoothed_loss
+from nmt.training.loss import LossSums
+from nmt.training.objective import Objective
 from nmt.training.optimizer import make_optimizer
 from nmt.training.ranks import Ranks
 from nmt.training.room import give_back, halves
@@ -65,34 +63,6 @@ class Totals:
             setattr(self, name, getattr(self, name) + value)
 
 
-def batch_loss(
-    model: SequenceModel,
-    batch: Batch,
-    smoothing: float,
-    compute: Compute,
-    chunk: int = TrainingConfig.loss_chunk,
-) -> LossSums:
-    """Sum the loss of a batch; padding takes no part, not even in the output projection.
-
-    Args:
-        chunk: Scores of words that exist at once; 0 for all.
-    """
-    device = compute.device
-    source, source_lengths = on(batch.source, device), on(batch.source_lengths, device)
-    target, target_lengths = on(batch.target, device), on(batch.target_lengths, device)
-    with compute.autocast():
-        states = model.predict((source, source_lengths), target[:, :-1], target_lengths)
-    real = torch.arange(states.size(1), device=device) < target_lengths.unsqueeze(-1)  # (B, T)
-    working = states.to(compute.dtype)
-    predicted = target[:, 1:][real]
-    return smoothed_loss(working[real], model.output_weight(), predicted, smoothing, chunk)
-
-
-def on(array: object, device: torch.device) -> Tensor:
-    """Move an array to the device."""
-    return torch.as_tensor(array).to(device, non_blocking=True)
-
-
 class NotFinite(NmtError):
     """Say that an update was left out; the weights are as they were."""
 
@@ -112,10 +82,9 @@ class Updater:
     model: SequenceModel
     optimizer: Optimizer
     compute: Compute
-    label_smoothing: float
+    objective: Objective
     clip_norm: float
     moving: MovingAverage | None = None
-    loss_chunk: int = TrainingConfig.loss_chunk
     engine: Engine = field(default_factory=Engine)
 
     @classmethod
@@ -130,8 +99,8 @@ class Updater:
         engine, trained = make_engine(model, compute, ranks)
         optimizer = make_optimizer(trained, config)
         moving = MovingAverage(trained, config.ema) if config.ema else None
-        smoothing, limit, chunk = config.label_smoothing, config.clip_norm, config.loss_chunk
-        return cls(trained, optimizer, compute, smoothing, limit, moving, chunk, engine)
+        objective = Objective.of(config)
+        return cls(trained, optimizer, compute, objective, config.clip_norm, moving, engine)
 
     @contextmanager
     def whole(self) -> Iterator[SequenceModel]:
@@ -210,12 +179,12 @@ class Updater:
     ) -> LossSums:
         """Add the share that a batch has in an update of so many target tokens and batches."""
         sums: LossSums
-        loss, sums = self.engine.run(last, self._objective, batch, tokens, parts)
+        loss, sums = self.engine.run(last, self._loss, batch, tokens, parts)
         (loss * factor).backward()
         return sums
 
-    def _objective(self, batch: Batch, tokens: int, parts: int) -> tuple[Tensor, LossSums]:
-        sums = batch_loss(self.model, batch, self.label_smoothing, self.compute, self.loss_chunk)
+    def _loss(self, batch: Batch, tokens: int, parts: int) -> tuple[Tensor, LossSums]:
+        sums = self.objective.sum(self.model, batch, self.compute)
         loss = sums.loss / tokens
         penalty = self.model.penalty()
         if penalty is not None:
@@ -230,7 +199,7 @@ def held_out_loss(
     """Measure loss (nats a token, not smoothed), perplexity and accuracy on held-out pairs."""
     totals = Totals()
     for batch in batches:
-        totals.add(batch_loss(model, batch, 0.0, compute))
+        totals.add(Objective().sum(model, batch, compute))
     loss = totals.nll / totals.tokens
     return {
         "loss": loss,

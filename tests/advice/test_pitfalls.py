@@ -116,6 +116,11 @@ BY_SETTINGS: list[tuple[str, Changes, Changes]] = [
     ),
     ("high-label-smoothing", ("training.label_smoothing=0.4",), ("training.label_smoothing=0.3",)),
     (
+        "r-drop-without-dropout",
+        ("training.r_drop=5", "model.dropout=0"),
+        ("training.r_drop=5",),
+    ),
+    (
         "smoothed-but-chosen-by-loss",
         ("training.best_metric=loss",),
         ("training.best_metric=loss", "training.label_smoothing=0"),

@@ -86,5 +86,5 @@ def test_a_switch_reaches_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
         if isinstance(module, Recomputing)
     ]
     assert again and all(again)
-    assert by_name["scores of a batch whole"].loss_chunk == 0
+    assert by_name["scores of a batch whole"].objective.chunk == 0
     assert by_name["a moving average of weights"].moving is not None

@@ -18,6 +18,7 @@ from nmt.model.directory import WEIGHTS, weights_of
 from nmt.model.tensors import save_tensors
 from nmt.training.checkpoint import Progress, load_state, save_state
 from nmt.training.config import TrainingConfig
+from nmt.training.objective import Objective
 from nmt.training.optimizer import make_optimizer
 from nmt.training.update import Totals, Updater
 
@@ -40,7 +41,7 @@ PROGRESS = Progress(
 def make_updater(make_model: MakeModel, compute: Compute) -> Callable[[], Updater]:
     def make() -> Updater:
         model = make_model(dropout=0.3)
-        return Updater(model, make_optimizer(model, TrainingConfig()), compute, 0.1, 1.0)
+        return Updater(model, make_optimizer(model, TrainingConfig()), compute, Objective(0.1), 1.0)
 
     return make
 
@@ -150,7 +151,7 @@ def test_the_state_of_another_model_is_refused(
     checkpoint: Path, make_updater: Callable[[], Updater], make_model: MakeModel, compute: Compute
 ) -> None:
     model = make_model(model_size=8)
-    other = Updater(model, make_optimizer(model, TrainingConfig()), compute, 0.1, 1.0)
+    other = Updater(model, make_optimizer(model, TrainingConfig()), compute, Objective(0.1), 1.0)
     with pytest.raises(CheckpointError, match=r"model\.safetensors does not fit its config.toml"):
         load_state(checkpoint, other)
     shutil.rmtree(checkpoint)

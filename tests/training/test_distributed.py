@@ -30,6 +30,7 @@ from nmt.training import distributed, loop
 from nmt.training.distributed import joined
 from nmt.training.engine import make_engine
 from nmt.training.loop import Trainer
+from nmt.training.objective import Objective
 from nmt.training.ranks import Ranks
 from nmt.training.update import Totals, Updater
 from tests.processes import Raised, forks, in_processes
@@ -82,7 +83,9 @@ def after_updates(
 ) -> tuple[Weights, Totals]:
     """Update by the gradient itself, and give the weights and what was counted."""
     engine, trained = make_engine(model, compute, ranks)
-    updater = Updater(trained, SGD(trained.parameters(), lr=1.0), compute, 0.1, 1.0, engine=engine)
+    updater = Updater(
+        trained, SGD(trained.parameters(), lr=1.0), compute, Objective(0.1), 1.0, engine=engine
+    )
     totals = Totals()
     for batches in work:
         updater.update(batches, totals)

@@ -18,6 +18,7 @@ from nmt.corpus.batches import Batch
 from nmt.errors import ConfigError
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
+from nmt.training.objective import Objective
 from nmt.training.room import halves
 from nmt.training.update import Totals, Updater
 
@@ -63,7 +64,9 @@ def moved(model: EncoderDecoder, batches: list[Batch]) -> tuple[dict[str, Tensor
     """Update a model by its gradient, and give its weights."""
     totals = Totals()
     compute = Compute(torch.device("cpu"), torch.float32)
-    Updater(model, SGD(model.parameters(), lr=1.0), compute, 0.1, 0.0).update(batches, totals)
+    Updater(model, SGD(model.parameters(), lr=1.0), compute, Objective(0.1), 0.0).update(
+        batches, totals
+    )
     assert all(weight.grad is None for weight in model.parameters())
     return {name: weight.detach() for name, weight in model.named_parameters()}, totals
 

@@ -16,9 +16,9 @@ from torch.optim import SGD
 from nmt.corpus.batches import Batch
 from nmt.model.compute import Compute
 from nmt.model.contract import EncoderDecoder
-from nmt.training import update
 from nmt.training.loss import LossSums
-from nmt.training.update import NotFinite, Totals, Updater, batch_loss, held_out_loss
+from nmt.training.objective import Objective
+from nmt.training.update import NotFinite, Totals, Updater, held_out_loss
 
 MakeModel = Callable[..., EncoderDecoder]
 MakeBatches = Callable[..., list[Batch]]
@@ -33,7 +33,7 @@ def make_updater(
     model: EncoderDecoder, compute: Compute, clip_norm: float = 0.0, rate: float = 1.0
 ) -> Updater:
     """Make an updater whose step is the gradient itself."""
-    return Updater(model, SGD(model.parameters(), lr=rate), compute, 0.1, clip_norm)
+    return Updater(model, SGD(model.parameters(), lr=rate), compute, Objective(0.1), clip_norm)
 
 
 def plain_loss(model: EncoderDecoder, batch: Batch, smoothing: float) -> Tensor:
@@ -56,7 +56,7 @@ def test_the_loss_of_a_batch_is_that_of_its_pairs_alone(
 ) -> None:
     model, (batch,) = make_model(), make_batches()
     for smoothing in (0.0, 0.1):
-        sums = batch_loss(model, batch, smoothing, compute)
+        sums = Objective(smoothing).sum(model, batch, compute)
         expected = plain_loss(model, batch, smoothing)
         torch.testing.assert_close(sums.loss.float(), expected)
         gradients = [
@@ -173,10 +173,12 @@ def test_a_loss_that_is_not_finite_is_refused_though_its_gradient_is(
     compute: Compute,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def overflowing(*given: Any) -> LossSums:
-        return replace(sums := batch_loss(*given), loss=sums.loss + torch.inf)
+    original = Objective.sum
 
-    monkeypatch.setattr(update, "batch_loss", overflowing)
+    def overflowing(*given: Any) -> LossSums:
+        return replace(sums := original(*given), loss=sums.loss + torch.inf)
+
+    monkeypatch.setattr(Objective, "sum", overflowing)
     model = make_model()
     with pytest.raises(NotFinite, match=r"the gradient is not finite: length [0-9.]+, loss inf"):
         make_updater(model, compute).update(make_batches(), Totals())
@@ -204,5 +206,5 @@ def test_padding_says_nothing(
     for row in range(len(batch.source)):
         noisy.source[row, batch.source_lengths[row] :] = 7
         noisy.target[row, batch.target_lengths[row] + 1 :] = 7
-    clean = batch_loss(model, batch, 0.1, compute)
-    torch.testing.assert_close(batch_loss(model, noisy, 0.1, compute).loss, clean.loss)
+    clean = Objective(0.1).sum(model, batch, compute)
+    torch.testing.assert_close(Objective(0.1).sum(model, noisy, compute).loss, clean.loss)
