@@ -129,6 +129,20 @@ def rescored(model: EncoderDecoder, memory: Memory, hypothesis: Hypothesis) -> f
     return float(log_probs.gather(-1, following.unsqueeze(-1)).sum())
 
 
+@pytest.mark.parametrize("stop", ["beam", "bound", "ctranslate2"])
+def test_sentences_that_are_done_and_stay_change_nothing(
+    model: EncoderDecoder, source: Source, stop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, limits, found = SearchConfig(beam=2, nbest=2, stop=stop), [11, 12, 12], []
+    for pays_from in (10**6, 1):  # they leave at once, or only with the last
+        monkeypatch.setattr("nmt.search.beam.PAYS_FROM", pays_from)
+        found.append(beam_search(ModelScorer(model, COMPUTE), source, ENDS, limits, config))
+    for soon, late in zip(*found, strict=True):
+        assert [each.ids for each in soon] == [each.ids for each in late]
+        scores = [torch.tensor([each.score for each in one]) for one in (soon, late)]
+        assert_close(*scores)
+
+
 @torch.inference_mode()
 def test_what_search_says_of_a_hypothesis_a_full_pass_says_too(
     model: EncoderDecoder, source: Source
