@@ -24,7 +24,7 @@ def lowered(model: Model, compute: Compute) -> Model:
     copied = copy.deepcopy(model)
     for module in copied.modules():
         if isinstance(module, nn.Linear) and compute.int8 and module.weight.numel():
-            module.forward = QuantisedLayer(module).forward  # type: ignore[method-assign]
+            module.forward = QuantisedLayer(module).forward  # type: ignore[method-assign, assignment]
         elif isinstance(module, nn.Linear):
             module.to(compute.dtype)
     return copied
