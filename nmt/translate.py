@@ -34,6 +34,7 @@ from nmt.text.phrases import Phrases
 
 LINES_AT_ONCE = 2048
 LEAST_SHARE = 512  # tokens that a thread gets for itself, if there are as many
+MOST_ON_CPU = 1024  # tokens of a batch; what a larger one works on falls out of the caches
 DEMANDS = 256  # that are kept: lines often ask for the same
 NOTHING = Hypothesis((), 0.0, 0.0)
 
@@ -216,6 +217,8 @@ class Translator:
             # a sentence meets the same shapes whatever else is translated.
             return iter(np.arange(len(lengths)).reshape(-1, 1))
         share = max(LEAST_SHARE, -(-int(lengths.sum()) // self._threads()))
+        if self._compute.device.type == "cpu":
+            share = min(share, MOST_ON_CPU)
         budget = max(min(self._search.batch_tokens, share), int(lengths.max(initial=1)))
         # The longest first: if memory does not suffice, that shows at once.
         return reversed(plan_batches(lengths, lengths, budget, np.arange(len(lengths))))

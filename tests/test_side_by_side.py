@@ -122,6 +122,25 @@ class Slow(Copier):
         return super().encode(source, lengths)
 
 
+def test_batches_fit_the_caches_of_a_processor(
+    short: EncoderDecoder, segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, whole = [], Translator._search_batch
+    made = translator(short, segmenter)
+    expected = made.translate_together(LINES)
+
+    def search(self: Translator, group: Any, forced: bool) -> Any:
+        sizes.append((len(group), len(group) * max(each.length + 1 for each in group)))
+        return whole(self, group, forced)
+
+    monkeypatch.setattr(Translator, "_search_batch", search)
+    monkeypatch.setattr("nmt.translate.MOST_ON_CPU", 24)
+    found = made.translate_together(LINES)
+    assert [each.text for each in found] == [each.text for each in expected]
+    assert len(sizes) > 1
+    assert all(count == 1 or tokens <= 24 for count, tokens in sizes)
+
+
 def refuse() -> None:
     raise MemoryError
 

@@ -26,12 +26,19 @@ def fused(
             return in_groups(composition, query, key, value, layout)
         key, value = repeated(key, num_heads), repeated(value, num_heads)
     causal, scale = is_plainly_causal(layout), composition.score.scale
-    visible = None if causal else layout.visible()
+    hidden = None if causal else mask_of(layout, query)
     output = F.scaled_dot_product_attention(
-        query, key, value, attn_mask=visible, is_causal=causal, scale=scale
+        query, key, value, attn_mask=hidden, is_causal=causal, scale=scale
     )
-    blind = None if visible is None else layout.blind()
+    blind = None if hidden is None else layout.blind()
     return output if blind is None else output.masked_fill(blind, 0.0)
+
+
+def mask_of(layout: Layout, query: Tensor) -> Tensor | None:
+    """Render a layout for the kernel, which on a processor would render booleans in every layer."""
+    if layout.is_step and query.device.type == "cpu":
+        return layout.addend(query.dtype)
+    return layout.visible()
 
 
 def is_plainly_causal(layout: Layout) -> bool:
@@ -45,7 +52,7 @@ def in_groups(
     composition: Composition, query: Tensor, key: Tensor, value: Tensor, layout: Layout
 ) -> Tensor:
     """Attend with the queries of a group below each other, so that no key is stored twice."""
-    groups, visible = key.size(1), layout.visible()
+    groups, visible = key.size(1), mask_of(layout, query)
     size, length = query.size(1) // groups, query.size(2)
     folded = query.unflatten(1, (groups, size)).flatten(2, 3)  # (B, G, R * T, K)
     if visible is not None:

@@ -122,6 +122,14 @@ class Layout:
         """
         return self._visible if tile is None else self._render(tile)
 
+    def addend(self, dtype: torch.dtype) -> Tensor | None:
+        """Render as what is added to scores, -inf where a query may not look; made once."""
+        visible = self.visible()
+        if visible is not None and dtype not in self._addends:
+            zeros = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+            self._addends[dtype] = zeros.masked_fill_(~visible, -torch.inf)
+        return None if visible is None else self._addends[dtype]
+
     def blind(self) -> Tensor | None:
         """Tell which queries see nothing, (B or 1, 1, T, 1); None where each sees something.
 
@@ -139,10 +147,14 @@ class Layout:
     @functools.cached_property
     def _blind(self) -> Tensor | None:
         visible = self.visible()
-        if visible is None:
+        if visible is None or self.ancestry is not None:  # a hypothesis sees itself
             return None
         blind = ~visible.any(-1, keepdim=True)
         return None if self.device.type == "cpu" and not bool(blind.any()) else blind
+
+    @functools.cached_property
+    def _addends(self) -> dict[torch.dtype, Tensor]:
+        return {}
 
     @functools.cached_property
     def _by_pattern(self) -> dict[Pattern, "Layout"]:
@@ -168,9 +180,11 @@ class Layout:
 
     @functools.cached_property
     def _visible(self) -> Tensor | None:
-        queries, keys = self.positions()
-        parts = [self._not_padding(keys), self._not_future(queries, keys)]
-        parts += [self._own_past(), self._in_pattern(queries, keys), self._same_sentence(None)]
+        parts = [self._own_past(), self._same_sentence(None)]
+        if self.key_lengths is not None or self.causal or self.pattern.window is not None:
+            queries, keys = self.positions()
+            parts += [self._not_padding(keys), self._not_future(queries, keys)]
+            parts.append(self._in_pattern(queries, keys))
         return together(parts)
 
     def _render(self, tile: Tile) -> Tensor | None:

@@ -41,11 +41,19 @@ def going(**way: Any) -> Change:
 
 def in_float32(setup: Setup) -> Setup:
     """Compute products in float32."""
-    return replace(setup, compute=replace(setup.compute, dtype=torch.float32))
+    return replace(setup, compute=replace(setup.compute, dtype=torch.float32, int8=False))
+
+
+def in_bfloat16(setup: Setup) -> Setup:
+    """Compute products in bfloat16 where the fast mark does so in 8-bit integers."""
+    if not setup.compute.int8:
+        return setup
+    return replace(setup, compute=replace(setup.compute, dtype=torch.bfloat16, int8=False))
 
 
 CHANGES: Mapping[str, Change] = {
-    "float32 in place of bfloat16": in_float32,
+    "float32 products": in_float32,
+    "bfloat16 products": in_bfloat16,
     "the whole vocabulary in place of the shortlist": searching(shortlist=False),
     "one search at a time, by all threads": going(side_by_side=False),
     "batches of 512 tokens": searching(batch_tokens=512),

@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 import torch
 
 from nmt.bench.translators import TimedTranslator, Way
-from nmt.model.compute import Compute, has_fast_bf16
+from nmt.model.compute import Compute, has_fast_bf16, has_fast_int8
 from nmt.model.directory import TranslationPackage
 from nmt.search.config import SearchConfig
+
+TYPES = {"fp32": "float32", "bf16": "bfloat16", "int8": "int8"}  # by the name in settings
 
 
 @dataclass(frozen=True)
@@ -25,23 +27,24 @@ class Setup:
     def described(self) -> str:
         """Name the type of products, and what is scored."""
         scored = "the shortlist" if self.search.shortlist else "the whole vocabulary"
-        return f"{str(self.compute.dtype).removeprefix('torch.')}, {scored}"
+        return f"{TYPES[self.compute.precision]}, {scored}"
 
 
 def exact(setup: Setup) -> Setup:
     """Score every hypothesis over the whole vocabulary, in float32."""
     return Setup(
         replace(setup.search, shortlist=False),
-        replace(setup.compute, dtype=torch.float32),
+        replace(setup.compute, dtype=torch.float32, int8=False),
         setup.way,
     )
 
 
 def fast(setup: Setup, package: TranslationPackage) -> Setup:
-    """Use bfloat16 where the machine is fast at it, and a shortlist where the model has one."""
+    """Use int8, or else bfloat16, where the machine is fast at it, and the model's shortlist."""
     asked = replace(setup.search, shortlist=True)
     shortens = asked.can_shorten and package.model.shortlist is not None
-    dtype = torch.bfloat16 if has_fast_bf16(setup.compute.device) else torch.float32
-    return Setup(
-        replace(setup.search, shortlist=shortens), replace(setup.compute, dtype=dtype), setup.way
-    )
+    int8 = has_fast_int8(setup.compute.device)
+    lower = has_fast_bf16(setup.compute.device) and not int8
+    dtype = torch.bfloat16 if lower else torch.float32
+    compute = replace(setup.compute, dtype=dtype, int8=int8)
+    return Setup(replace(setup.search, shortlist=shortens), compute, setup.way)

@@ -92,8 +92,8 @@ def translate(
     """Measure how fast MODEL translates TEXT (default: standard input); empty lines are left out.
 
     Two marks: exact, every hypothesis scored over the whole vocabulary in float32; fast, products
-    in bfloat16 where the machine has it, and a shortlist where the model has one. Medians over the
-    turns, with the least and the most.
+    in int8 or else bfloat16 where the machine has it, and a shortlist where the model has one.
+    Medians over the turns, with the least and the most.
 
     Inside the clock is the way from lines to translations, segmenting and joining included;
     loading is not.

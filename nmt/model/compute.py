@@ -28,8 +28,8 @@ class ComputeConfig:
     precision: str = setting(
         "auto",
         "Type of matrix products; auto is bf16 in training where the machine is fast at it, "
-        "and fp32 otherwise.",
-        choices=("auto", "bf16", "fp32"),
+        "and fp32 otherwise; int8, products of whole numbers, is for searches on a processor.",
+        choices=("auto", "bf16", "fp32", "int8"),
     )
     threads: int = setting(0, "Processor threads; 0 is one for each core.")
     seed: int = setting(1, "Start of every random sequence.")
@@ -52,12 +52,26 @@ class ComputeConfig:
 
 @dataclass(frozen=True)
 class Compute:
-    """A device, the type that products run in, how processes share a model, and a seed."""
+    """A device, the type that products run in, how processes share a model, and a seed.
+
+    Attributes:
+        int8: Whether linear layers run in 8-bit integers in a search; all else is in `dtype`.
+    """
 
     device: "torch.device"
     dtype: "torch.dtype"
     sharding: str = "ddp"
     seed: int = 1
+    int8: bool = False
+
+    @property
+    def precision(self) -> str:
+        """Name the type of products as settings do."""
+        import torch
+
+        if self.int8:
+            return "int8"
+        return "bf16" if self.dtype == torch.bfloat16 else "fp32"
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Run products in `dtype` inside this context."""
@@ -80,7 +94,7 @@ class Compute:
         is_gpu = self.device.type == "cuda"
         return {
             "device": torch.cuda.get_device_name(self.device) if is_gpu else "cpu",
-            "precision": "bf16" if self.dtype == torch.bfloat16 else "fp32",
+            "precision": self.precision,
             "threads": torch.get_num_threads(),
         }
 
@@ -89,7 +103,7 @@ def prepare(config: ComputeConfig, *, training: bool) -> Compute:
     """Set threads and seed, and decide device and precision.
 
     Raises:
-        ConfigError: The device does not exist here.
+        ConfigError: The device does not exist here, or does not do what is asked of it.
     """
     import torch
 
@@ -98,10 +112,12 @@ def prepare(config: ComputeConfig, *, training: bool) -> Compute:
     keep_freed_memory()
     torch.manual_seed(config.seed)
     device = choose_device(config.device)
+    if config.precision == "int8":
+        refuse_int8(device, training=training)
     fast = config.precision == "auto" and training and has_fast_bf16(device)
     wanted = config.precision == "bf16" or fast
     dtype = torch.bfloat16 if wanted else torch.float32
-    return Compute(device, dtype, config.sharding, config.seed)
+    return Compute(device, dtype, config.sharding, config.seed, config.precision == "int8")
 
 
 @contextlib.contextmanager
@@ -169,6 +185,31 @@ def own_gpu(name: str, local_rank: int) -> str:
             "--nproc-per-node, or train with --device cpu"
         )
     return f"cuda:{local_rank}" if name == "cuda" else name
+
+
+def refuse_int8(device: "torch.device", *, training: bool) -> None:
+    """Refuse 8-bit integers where there is no search, or nothing that multiplies them.
+
+    Raises:
+        ConfigError: As above.
+    """
+    if training:
+        raise ConfigError("compute.precision = 'int8' is for searches; train in auto, bf16 or fp32")
+    if not has_fast_int8(device):
+        raise ConfigError(
+            "compute.precision = 'int8' needs a processor with VNNI instructions, and this device "
+            "has none; take bf16 or fp32"
+        )
+
+
+def has_fast_int8(device: "torch.device") -> bool:
+    """Tell whether products of 8-bit integers are fast, and exact in 32 bits."""
+    import torch
+
+    if device.type != "cpu":
+        return False
+    flags = torch.cpu.get_capabilities()
+    return any(flags.get(name) for name in ("avx512_vnni", "avx_vnni", "amx_int8"))
 
 
 def has_fast_bf16(device: "torch.device") -> bool:

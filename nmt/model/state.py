@@ -20,7 +20,7 @@ class DecoderState(DecodingState):
     Attributes:
         own: One cache of self-attention for each decoder layer.
         cross: One cache of cross-attention for each decoder layer, by sentence.
-        source_lengths: (B,)
+        source_lengths: (B,); None where no source is padded.
         source_size: S.
         ancestry: (B, beam, limit) the row that wrote each position of a hypothesis' past.
         length: Positions written.
@@ -31,7 +31,7 @@ class DecoderState(DecodingState):
 
     own: tuple[Cache, ...]
     cross: tuple[Cache, ...]
-    source_lengths: Tensor
+    source_lengths: Tensor | None
     source_size: int
     ancestry: Tensor
     length: int
@@ -85,7 +85,7 @@ class DecoderState(DecodingState):
             self,
             own=tuple(cache.select(sentences) for cache in self.own),
             cross=tuple(cache.select(sentences) for cache in self.cross),
-            source_lengths=self.source_lengths[sentences],
+            source_lengths=None if self.source_lengths is None else self.source_lengths[sentences],
             ancestry=self.ancestry[sentences],
             sentences=None if self.sentences is None else self.sentences[sentences],
             source_sentences=(

@@ -90,7 +90,7 @@ class Transformer(EncoderDecoder, Recomputing):
         return DecoderState(
             own=tuple(layer.attention.start(batch_size, beam, limit) for layer in layers),
             cross=tuple(layer.cross_attention.remember(*remembered) for layer in layers),
-            source_lengths=memory.lengths,
+            source_lengths=padded_lengths(memory.lengths, size),
             source_size=size,
             ancestry=memory.lengths.new_zeros((batch_size, beam, limit)),
             length=0,
@@ -110,12 +110,14 @@ class Transformer(EncoderDecoder, Recomputing):
         assert isinstance(state, DecoderState)
         states = self.target_embeddings.at_step(ids, state.length)
         state = state.follow(parents)
-        numbers = self.breaks.extend(state.sentences, ids, state.length - 1)
-        state = replace(state, sentences=numbers)
-        around = Surroundings(None, state.own_layout(), state.cross_layout())
+        if state.sentences is not None:
+            numbers = self.breaks.extend(state.sentences, ids, state.length - 1)
+            state = replace(state, sentences=numbers)
+        layouts = state.own_layout(), state.cross_layout()
         caches, lends = [], Lends()
         for layer, *pair in zip(self.decoder, state.own, state.cross, strict=True):
-            states, lends = layer(states, replace(around, caches=(pair[0], pair[1])), lends)
+            around = Surroundings(None, *layouts, caches=(pair[0], pair[1]))
+            states, lends = layer(states, around, lends)
             assert lends.cache is not None, "a step has a cache"
             caches.append(lends.cache)
         return self.decoder_norm(states), replace(state, own=tuple(caches))

@@ -3,6 +3,7 @@
 B sentences, k beam, G groups of w = k / G hypotheses, V vocabulary.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Generic
@@ -22,6 +23,8 @@ from nmt.search.expansion import (
 )
 from nmt.search.hypothesis import Ends, Hypothesis
 from nmt.search.scorer import Candidates, Scorer, Source, State
+
+PAYS_FROM = 8  # one sentence in so many is done: copying the others costs less than its rows
 
 Done = list[list[list[Hypothesis]]]  # by sentence and group
 
@@ -150,24 +153,29 @@ def ended(
     ends = best.ids[:, :width] == end
     if config.cuts:
         ends |= (live.limits <= length).unsqueeze(-1)
-    places, found = (ends & best.totals[:, :width].isfinite()).nonzero().tolist(), []
-    bonus = candidates.bonus() if places else None
-    for index, rank in places:
-        total, parent = float(best.totals[index, rank]), int(best.parents[index, rank])
-        last = int(best.ids[index, rank])
-        score = config.score(total, length)
-        if bonus is not None:
-            score += float(bonus[index, parent])
-        ids = (*live.history[index, parent, 1:].tolist(), *([] if last == end else [last]))
-        found.append((int(live.sentences[index]), Hypothesis(ids, total, score)))
+    index, rank = (ends & best.totals[:, :width].isfinite()).nonzero(as_tuple=True)
+    if not len(index):
+        return []
+    parents, bonus = best.parents[index, rank], candidates.bonus()
+    columns = [
+        live.sentences[index],
+        best.totals[index, rank],
+        best.ids[index, rank],
+        live.history[index, parents, 1:],
+        torch.zeros_like(index) if bonus is None else bonus[index, parents],
+    ]
+    found = []
+    for sentence, total, last, past, gain in zip(*(each.tolist() for each in columns), strict=True):
+        ids = (*past, *([] if last == end else [last]))
+        found.append((sentence, Hypothesis(ids, total, config.score(total, length) + gain)))
     return found
 
 
 def follow(live: Live[State], grown: Sequence[Expansion]) -> Live[State]:
     """Go on with what every group has kept."""
     totals, parents, ids = (
-        torch.cat([getattr(each, name) for each in grown], dim=1)
-        for name in ("totals", "parents", "ids")
+        torch.cat(each, dim=1) if len(each) > 1 else each[0]
+        for each in zip(*((one.totals, one.parents, one.ids) for one in grown), strict=True)
     )
     past = live.history.gather(1, parents.unsqueeze(-1).expand(-1, -1, live.history.size(2)))
     history = torch.cat([past, ids.unsqueeze(-1)], dim=-1)
@@ -183,17 +191,32 @@ def drop_done(
     facts = zip(live.sentences.tolist(), live.limits.tolist(), hopes.tolist(), strict=True)
     enough = [
         [
-            least > limit or is_enough(group, (hope, least, limit), config)
+            least > limit
+            or not math.isfinite(hope)
+            or is_enough(group, (hope, least, limit), config)
             for group, hope in zip(done[number], mine, strict=True)
         ]
         for number, limit, mine in facts
     ]
-    over = torch.tensor(enough, device=totals.device) | ~totals.isfinite().any(-1)  # (B, G)
-    if not bool(over.any()):
+    if not any(map(any, enough)):
         return live
+    over = torch.tensor(enough, device=totals.device)  # (B, G)
     live = replace(live, totals=totals.masked_fill(over.unsqueeze(-1), -torch.inf).flatten(1))
     kept = (~over.all(-1)).nonzero().squeeze(-1)
-    return live if len(kept) == len(over) else select(scorer, live, kept)
+    return select(scorer, live, kept) if pays_to_drop(live, kept) else live
+
+
+def pays_to_drop(live: Live[State], kept: Tensor) -> bool:
+    """Tell whether enough sentences are done for the others to be copied together.
+
+    One that is done and stays behaves as if nothing could follow. None stays past its limit, where
+    it would be asked to end in every step.
+    """
+    num_done = len(live.sentences) - len(kept)
+    if num_done * PAYS_FROM >= len(live.sentences):
+        return True
+    nearest = int(live.limits.min()) if num_done else live.history.size(2) + 1
+    return nearest <= live.history.size(2)
 
 
 def is_enough(

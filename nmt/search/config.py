@@ -95,7 +95,11 @@ class SearchConfig:
     limit_pieces: int = setting(
         100, "Most pieces that a language model writes behind its prompt, end included."
     )
-    batch_tokens: int = setting(2048, "Source tokens translated at once, padding included.")
+    batch_tokens: int = setting(
+        2048,
+        "Source tokens translated at once, padding included; a processor, which is slower with "
+        "more, takes 1,024 at most.",
+    )
     batch_invariant: bool = setting(
         False,
         "Search for every line alone and on one thread, so that no other line, order or number of "

@@ -64,12 +64,11 @@ def expand(
         costly = candidates.log_probs()[:, rows] - cost.unsqueeze(1)
         log_probs, ids = top_in_order(costly, min(width, costly.size(-1)))
     scores = (totals[:, rows].unsqueeze(-1) + log_probs).flatten(1)
-    numbers = torch.arange(rows.start, rows.stop, device=totals.device)
-    parents = numbers[None, :, None].expand_as(ids).flatten(1)
     # Within a row the better stands first and equals by id, so a stable sort breaks ties.
     best, order = scores.sort(dim=-1, descending=True, stable=True)
     best, order = best[:, :width], order[:, :width]
-    parents, ids = parents.gather(1, order), ids.flatten(1).gather(1, order)
+    parents = order.div(ids.size(-1), rounding_mode="floor") + rows.start
+    ids = ids.flatten(1).gather(1, order)
     if cost is not None:
         best = totals.gather(1, parents) + picked(candidates.log_probs(), parents, ids)
     return Expansion(best, parents, ids)
@@ -104,8 +103,11 @@ def end_all(
 
 def keep_going(best: Expansion, end: int, width: int) -> Expansion:
     """Keep the best `width` continuations that do not end; each row can end only once."""
+    ends = best.ids == end
+    if not bool(ends.any()):
+        return Expansion(*(each[:, :width] for each in (best.totals, best.parents, best.ids)))
     # Moves ends behind all others without changing the order of either.
-    order = (best.ids == end).to(torch.int8).sort(dim=-1, stable=True).indices[:, :width]
+    order = ends.to(torch.int8).sort(dim=-1, stable=True).indices[:, :width]
     totals, parents, ids = (
         values.gather(1, order) for values in (best.totals, best.parents, best.ids)
     )

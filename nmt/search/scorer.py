@@ -13,8 +13,12 @@ from torch import Tensor
 from nmt.model.compute import Compute
 from nmt.model.contract import DecodingState, SequenceModel
 from nmt.model.lowered import lowered
+from nmt.model.quantised import QuantisedMatrix
 
 State = TypeVar("State")
+
+COLUMNS = 256  # a multiple of what processors compare at once
+MANY = 2**17  # scores; below, `topk` alone is faster
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,9 @@ def top_in_order(scores: Tensor, width: int) -> tuple[Tensor, Tensor]:
     `topk` promises no order among equals and may cut through them anywhere: one more than is
     wanted shows where it did.
     """
-    best, index = scores.topk(min(width + 1, scores.size(-1)), dim=-1)
+    best, index = largest(scores, min(width + 1, scores.size(-1)))
+    if not bool((best[..., 1:] == best[..., :-1]).any()):
+        return best[..., :width], index[..., :width]
     if best.size(-1) > width:
         cut = best[..., width - 1] == best[..., width]
         index = index[..., :width]
@@ -98,6 +104,25 @@ def top_in_order(scores: Tensor, width: int) -> tuple[Tensor, Tensor]:
     index, _ = index.sort(dim=-1)
     best, order = scores.gather(-1, index).sort(dim=-1, descending=True, stable=True)
     return best, index.gather(-1, order)
+
+
+def largest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Find as many of the largest along the last dimension, in any order of equals.
+
+    Of many scores first those columns are found, when they are written row by row, whose largest
+    are the largest: nothing that counts stands in another, and maxima take a tenth of the time.
+    """
+    height, is_many = scores.size(-1) // COLUMNS, scores.numel() >= MANY
+    if not is_many or scores.device.type != "cpu" or min(height, COLUMNS // count) < 4:
+        return scores.topk(count, dim=-1)
+    body, rest = scores.split((height * COLUMNS, scores.size(-1) - height * COLUMNS), dim=-1)
+    columns = body.unflatten(-1, (height, COLUMNS)).amax(-2).topk(count, dim=-1).indices
+    starts = torch.arange(0, body.size(-1), COLUMNS, device=scores.device)
+    places = (columns.unsqueeze(-1) + starts).flatten(-2)  # (..., count * height)
+    last = torch.arange(body.size(-1), scores.size(-1), device=scores.device)
+    places = torch.cat([places, last.expand_as(rest)], dim=-1)
+    best, order = scores.gather(-1, places).topk(count, dim=-1)
+    return best, places.gather(-1, order)
 
 
 def first_of_equals(scores: Tensor, last: Tensor, width: int) -> Tensor:
@@ -124,14 +149,42 @@ def exact(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
+@dataclass(frozen=True)
+class PlainMatrix:
+    """An output projection as it is.
+
+    Attributes:
+        weight: (V, D)
+    """
+
+    weight: Tensor
+
+    def columns(self, chosen: Tensor) -> "PlainMatrix":
+        """Keep some pieces."""
+        return PlainMatrix(self.weight[chosen])
+
+    def times(self, states: Tensor) -> Tensor:
+        """Score pieces by states (..., D), as (..., V) in at least float32."""
+        scores = states.to(self.weight.dtype) @ self.weight.mT
+        return scores.to(exact(scores.dtype))
+
+
 class ModelScorer:
-    """Score continuations by a model."""
+    """Score continuations by a model.
+
+    Attributes:
+        output: (V, D) the output projection.
+        projection: The same as what multiplies.
+    """
 
     def __init__(self, model: SequenceModel, compute: Compute) -> None:
-        self.model = lowered(model, compute.dtype)
+        self.model = lowered(model, compute)
         self.compute = compute
         weight = model.output_weight().detach()
         self.output = weight.to(compute.dtype) if compute.dtype != torch.float32 else weight
+        self.projection: PlainMatrix | QuantisedMatrix = PlainMatrix(self.output)
+        if compute.int8:
+            self.projection = QuantisedMatrix.of(weight)
 
     def start(self, source: Source, beam: int, limit: int) -> DecodingState:
         """Encode the sources, where the model has any."""
@@ -143,8 +196,7 @@ class ModelScorer:
     ) -> tuple[ScoreCandidates, DecodingState]:
         """Run the decoder on one position of every hypothesis, and score the vocabulary."""
         states, state = self.states(state, ids, parents)
-        scores = states.to(self.output.dtype) @ self.output.mT
-        return ScoreCandidates(scores.to(exact(scores.dtype))), state
+        return ScoreCandidates(self.projection.times(states)), state
 
     def states(
         self, state: DecodingState, ids: Tensor, parents: Tensor

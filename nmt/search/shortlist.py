@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from nmt.model.contract import DecodingState
+from nmt.model.quantised import QuantisedMatrix
 from nmt.model.shortlist import Shortlist
-from nmt.search.scorer import ModelScorer, Source, exact, top_in_order
+from nmt.search.scorer import ModelScorer, PlainMatrix, Source, exact, top_in_order
 
 
 @dataclass(frozen=True)
@@ -19,13 +20,13 @@ class ShortState:
 
     Attributes:
         pieces: (U,) ids in order.
-        weight: (D, U) columns of the output projection.
+        projection: The output projection of these pieces.
         closed: (B, 1, U) -inf where a sentence may not use a piece, else 0.
     """
 
     decoding: DecodingState
     pieces: Tensor
-    weight: Tensor
+    projection: PlainMatrix | QuantisedMatrix
     closed: Tensor
 
 
@@ -73,14 +74,14 @@ class ShortlistScorer:
         closed = torch.zeros((len(allowed), 1, len(pieces)), dtype=exact(output.dtype))
         closed = closed.to(output.device).masked_fill_(~allowed[:, None, pieces], -torch.inf)
         decoding = self.scorer.start(source, beam, limit)
-        return ShortState(decoding, pieces, output[pieces].T.contiguous(), closed)
+        return ShortState(decoding, pieces, self.scorer.projection.columns(pieces), closed)
 
     def step(
         self, state: ShortState, ids: Tensor, parents: Tensor
     ) -> tuple[ShortCandidates, ShortState]:
         """Run the decoder on one position of every hypothesis."""
         states, decoding = self.scorer.states(state.decoding, ids, parents)
-        scores = states.to(state.weight.dtype) @ state.weight + state.closed
+        scores = state.projection.times(states).add_(state.closed)
         size = len(self.scorer.output)
         return ShortCandidates(scores, state.pieces, size), replace(state, decoding=decoding)
 

@@ -173,3 +173,15 @@ def test_all_layers_share_one_rendering() -> None:
     assert window.restricted(Pattern(2)) is window
     assert not window.is_full
     assert layout.is_full
+
+
+def test_what_is_added_to_scores_hides_what_is_not_visible() -> None:
+    layout = Layout(num_queries=3, num_keys=6, ancestry=ANCESTRY)
+    visible, addend = layout.visible(), layout.addend(torch.float64)
+    assert visible is not None
+    assert addend is not None
+    assert addend.dtype == torch.float64
+    assert torch.equal(addend == 0, visible)
+    assert torch.equal(addend == -torch.inf, ~visible)
+    assert layout.addend(torch.float64) is addend
+    assert Layout(num_queries=3, num_keys=6).addend(torch.float32) is None

@@ -13,7 +13,7 @@ from nmt.bench.changes import CHANGES, measure_changes
 from nmt.bench.marks import Setup, exact, fast
 from nmt.bench.translation import Range, measure_lines, measure_text, ninth_decile, ratios
 from nmt.bench.translators import TimedTranslator, Way, in_order
-from nmt.model.compute import Compute
+from nmt.model.compute import Compute, has_fast_int8
 from nmt.model.directory import TranslationPackage, load_package
 from nmt.model.shortlist import Shortlist
 from nmt.search.config import SearchConfig
@@ -118,6 +118,8 @@ def test_the_marks_are_what_they_say(package: TranslationPackage) -> None:
     assert exact(setup) == Setup(replace(SEARCH, shortlist=False), CPU, Way(3))
     quick = fast(setup, package)
     assert (quick.search.shortlist, quick.way) == (True, Way(3))
+    assert quick.compute.int8 == has_fast_int8(CPU.device)
+    assert exact(quick) == exact(setup)
     grouped = replace(setup, search=replace(SEARCH, beam=4, groups=2))
     assert not fast(grouped, package).search.shortlist
 
@@ -167,8 +169,7 @@ def test_ratios_are_of_the_same_turn() -> None:
 
 
 def test_each_change_changes_one_thing(package: TranslationPackage) -> None:
-    low = replace(CPU, dtype=torch.bfloat16)
-    setup = Setup(replace(SEARCH, shortlist=True), low, Way())
+    setup = Setup(replace(SEARCH, shortlist=True), replace(CPU, int8=True), Way())
     for change in CHANGES.values():
         changed = change(setup)
         same = [getattr(changed, name) == getattr(setup, name) for name in vars(setup)]
@@ -187,7 +188,7 @@ def test_changes_that_change_nothing_here_are_left_out(
     finally:
         torch.set_num_threads(threads)
     left_out = {
-        "float32 in place of bfloat16", "the whole vocabulary in place of the shortlist",
+        "float32 products", "bfloat16 products", "the whole vocabulary in place of the shortlist",
         "one search at a time, by all threads", "batches of 512 tokens",
         "greedy search (a beam of one)",
     }  # fmt: skip

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nmt.errors import ConfigError
-from nmt.model.compute import ComputeConfig, has_fast_bf16, prepare
+from nmt.model.compute import ComputeConfig, has_fast_bf16, has_fast_int8, prepare
 
 
 @pytest.mark.parametrize("name", ["threads", "seed"])
@@ -41,3 +41,24 @@ def test_precision_is_what_was_asked_for(precision: str, training: bool, expecte
 def test_training_takes_bf16_by_itself_exactly_where_it_is_fast() -> None:
     compute = prepare(ComputeConfig(device="cpu"), training=True)
     assert (compute.dtype == torch.bfloat16) == has_fast_bf16(torch.device("cpu"))
+
+
+CPU_FLAGS = "torch.cpu.get_capabilities"
+
+
+def test_integers_are_for_searches_where_the_processor_multiplies_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = ComputeConfig(device="cpu", precision="int8")
+    with pytest.raises(ConfigError, match="'int8' is for searches; train in auto, bf16 or fp32"):
+        prepare(config, training=True)
+    monkeypatch.setattr(CPU_FLAGS, lambda: {"avx2": True, "avx_vnni": False})
+    with pytest.raises(
+        ConfigError, match=r"'int8' needs a processor with VNNI .*; take bf16 or fp32"
+    ):
+        prepare(config, training=False)
+    monkeypatch.setattr(CPU_FLAGS, lambda: {"avx_vnni": True})
+    compute = prepare(config, training=False)
+    assert (compute.int8, compute.dtype, compute.precision) == (True, torch.float32, "int8")
+    assert compute.described()["precision"] == "int8"
+    assert not has_fast_int8(torch.device("cuda"))

@@ -1,19 +1,24 @@
 """Weights that are cast once give what autocast gives, and leave the model as it was."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.testing import assert_close
 
 from nmt.attention.config import AttentionSections
 from nmt.attention.variants import VARIANTS
 from nmt.checks.case import small
 from nmt.model.build import build_model
+from nmt.model.compute import Compute
 from nmt.model.config import ModelConfig
 from nmt.model.contract import EncoderDecoder
 from nmt.model.lowered import lowered
 from nmt.model.sentences import Breaks
 
 VOCAB = 11
+LOW = Compute(torch.device("cpu"), torch.bfloat16)
 SIZES = {"encoder_layers": 2, "decoder_layers": 2, "model_size": 8, "max_length": 12}
 OF_TRANSFORMERS = {"ffn_size": 12, "num_heads": 2}
 
@@ -30,11 +35,11 @@ def build(variant: str, **settings: object) -> EncoderDecoder:
     return build_model(config, sections, VOCAB, VOCAB).eval()
 
 
-def said(model: EncoderDecoder) -> Tensor:
-    """Search's part of a model, step by step, in autocast."""
+def said(model: EncoderDecoder, compute: Compute = LOW) -> Tensor:
+    """Search's part of a model, step by step, in autocast where there is any."""
     ids = torch.randint(VOCAB, (2, 5), generator=torch.Generator().manual_seed(2))
     parents, found = torch.zeros(2, 1, dtype=torch.long), []
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    with torch.inference_mode(), compute.autocast():
         state = model.start(model.encode(ids, torch.tensor([5, 3])), 1, 5)
         for place in range(5):
             states, state = model.step(state, ids[:, place : place + 1], parents)
@@ -43,7 +48,7 @@ def said(model: EncoderDecoder) -> Tensor:
 
 
 def check(model: EncoderDecoder) -> None:
-    copied = lowered(model, torch.bfloat16)
+    copied = lowered(model, LOW)
     assert torch.equal(said(copied), said(model))
     kinds = {each.weight.dtype for each in copied.modules() if isinstance(each, nn.Linear)}
     assert kinds == {torch.bfloat16}
@@ -66,7 +71,7 @@ def test_every_attention_gives_what_autocast_gave(variant: str) -> None:
 def test_tied_embeddings_stay_as_they_are(tie: str) -> None:
     model = build("multi-head", tie=tie)
     check(model)
-    assert lowered(model, torch.bfloat16).output_weight().dtype == torch.float32
+    assert lowered(model, LOW).output_weight().dtype == torch.float32
 
 
 @pytest.mark.parametrize("feeding", ["luong", "bahdanau"])
@@ -77,7 +82,7 @@ def test_recurrent_models_give_what_autocast_gave(cell: str, feeding: str) -> No
 
 def test_in_float32_it_is_the_model_itself() -> None:
     model = build("multi-head")
-    assert lowered(model, torch.float32) is model
+    assert lowered(model, Compute(LOW.device, torch.float32)) is model
 
 
 def test_a_model_in_training_goes_on_as_if_there_were_no_copy() -> None:
@@ -86,7 +91,7 @@ def test_a_model_in_training_goes_on_as_if_there_were_no_copy() -> None:
     loss = model.decode(model.encode(ids, lengths), ids, lengths).square().sum()
     loss.backward()
     before = [weight.grad for weight in model.parameters()]
-    copied = lowered(model, torch.bfloat16)
+    copied = lowered(model, LOW)
     assert model.training
     for weight, grad in zip(model.parameters(), before, strict=True):
         assert weight.grad is grad
@@ -95,3 +100,23 @@ def test_a_model_in_training_goes_on_as_if_there_were_no_copy() -> None:
             weight.add_(1.0)
     for weight, other in zip(model.parameters(), copied.parameters(), strict=True):
         assert not torch.equal(weight, other.float())
+
+
+@pytest.mark.parametrize("variant", [name for name, each in VARIANTS.items() if each.roles])
+def test_every_attention_in_integers_is_nearly_the_same(variant: str) -> None:
+    model, whole = build(variant), replace(LOW, dtype=torch.float32, int8=True)
+    if variant == "sentence-local":
+        model.breaks = Breaks(4, 4)
+    before = [weight.clone() for weight in model.parameters()]
+    expected, found = (said(each, whole) for each in (model, lowered(model, whole)))
+    assert not torch.equal(found, expected)
+    similar = torch.cosine_similarity(found, expected, dim=-1)
+    assert similar.mean() > 0.99
+    assert all(map(torch.equal, model.parameters(), before))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_recurrent_models_in_integers_are_nearly_the_same(cell: str) -> None:
+    model, whole = build("multi-head", arch="rnn", cell=cell), replace(LOW, dtype=torch.float32)
+    found = said(lowered(model, replace(whole, int8=True)), whole)
+    assert_close(found, said(model, whole), atol=0.05, rtol=0.0)

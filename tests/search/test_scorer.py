@@ -44,6 +44,24 @@ def test_the_best_in_order_are_those_of_a_stable_sort(distinct: int, width: int)
         assert torch.equal(ids, all_ids[..., :width])
 
 
+@pytest.mark.parametrize("size", [4 * 256, 5 * 256 + 1, 6 * 256 - 1])
+@pytest.mark.parametrize("distinct", [3, 50, 10**6])
+def test_the_best_of_many_are_those_of_a_stable_sort(
+    size: int, distinct: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where maxima of columns are looked at first."""
+    monkeypatch.setattr("nmt.search.scorer.MANY", 0)
+    for seed in range(5):
+        generator = torch.Generator().manual_seed(seed)
+        scores = torch.randint(distinct, (3, 2, size), generator=generator).float()
+        scores[scores == 0] = -torch.inf
+        all_best, all_ids = scores.sort(dim=-1, descending=True, stable=True)
+        for width in (1, 10, 60, 70):
+            best, ids = top_in_order(scores, width)
+            assert torch.equal(best, all_best[..., :width])
+            assert torch.equal(ids, all_ids[..., :width])
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64], ids=str)
 def test_the_first_of_equals_are_those_of_a_stable_sort(dtype: torch.dtype) -> None:
     """Rounded coarsely, so that most are equal; with both infinities."""
@@ -109,6 +127,20 @@ def rescored(model: EncoderDecoder, memory: Memory, hypothesis: Hypothesis) -> f
     following = torch.tensor([*hypothesis.ids, ENDS.end])
     log_probs = next_log_probs(model, memory, [ENDS.start, *hypothesis.ids])
     return float(log_probs.gather(-1, following.unsqueeze(-1)).sum())
+
+
+@pytest.mark.parametrize("stop", ["beam", "bound", "ctranslate2"])
+def test_sentences_that_are_done_and_stay_change_nothing(
+    model: EncoderDecoder, source: Source, stop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, limits, found = SearchConfig(beam=2, nbest=2, stop=stop), [11, 12, 12], []
+    for pays_from in (10**6, 1):  # they leave at once, or only with the last
+        monkeypatch.setattr("nmt.search.beam.PAYS_FROM", pays_from)
+        found.append(beam_search(ModelScorer(model, COMPUTE), source, ENDS, limits, config))
+    for soon, late in zip(*found, strict=True):
+        assert [each.ids for each in soon] == [each.ids for each in late]
+        scores = [torch.tensor([each.score for each in one]) for one in (soon, late)]
+        assert_close(*scores)
 
 
 @torch.inference_mode()
