@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nmt.bench.translation import Range, Translators, measure_text
+from nmt.bench.translation import FIRST_LINES, Range, Translators, measure_text
 from nmt.ensemble import Ensemble
 from nmt.model.directory import count_parameters
 from nmt.scoring.checks import Material
@@ -67,10 +67,10 @@ def compare(
     translators: Translators = {
         name: Translator.of(each.ensemble, each.search) for name, each in systems.items()
     }
-    measured = measure_text(translators, source.lines, turns)
-    texts = [
-        Text(name, [each.text for each in made]) for name, made in measured.translations.items()
-    ]
+    for each in translators.values():
+        list(each.translate(source.lines[:FIRST_LINES]))  # warms up; a whole text would take long
+    measured = measure_text(translators, source.lines, turns, warm_up=0)
+    texts = [Text(name, [each.text for each in measured.translations[name]]) for name in systems]
     measures = {name: measure(name, config, [reference.lines]) for name in DEFAULT_METRICS}
     asked = Resampling(paired="bootstrap", confidence=True)
     evaluation = evaluate(Material(texts, [reference], source), measures, asked)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from nmt.bench.turns import Work, in_turns
+from nmt.bench.turns import WARM_UP, Work, in_turns
 from nmt.model.directory import Segmenters
 from nmt.translate import Translation, Translator
 
@@ -89,8 +89,14 @@ class Measured:
     translations: dict[str, list[Translation]]
 
 
-def measure_text(translators: Translators, lines: Sequence[str], turns: int) -> Measured:
-    """Translate a text as often as there are turns, by each in turn."""
+def measure_text(
+    translators: Translators, lines: Sequence[str], turns: int, warm_up: int = WARM_UP
+) -> Measured:
+    """Translate a text as often as there are turns, by each in turn.
+
+    Args:
+        warm_up: Turns before, which do not count.
+    """
     made: dict[str, list[Translation]] = {}
 
     def work(name: str) -> Work:
@@ -100,7 +106,7 @@ def measure_text(translators: Translators, lines: Sequence[str], turns: int) -> 
 
         return translate
 
-    found = in_turns([work(name) for name in translators], turns)
+    found = in_turns([work(name) for name in translators], turns, warm_up)
     speeds = dict(zip(translators, found, strict=True))
     told = [summed_up(name, each, made[name]) for name, each in speeds.items()]
     return Measured(told, speeds, made)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--ref", "reference", type=click.Path(), required=True, help="Reference text.")
 @click.option(
     "--turns", type=click.IntRange(1), default=3, show_default=True,
-    help="Times that each system translates the text, by turns, after two that warm up.",
+    help="Times that each system translates the text, by turns, after a few lines that warm up.",
 )  # fmt: skip
 @click.option(
     "--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True,
