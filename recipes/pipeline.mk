@@ -17,6 +17,8 @@
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
+# Asked before flags of our own are added: the first word has the short ones, or is a dash alone.
+DRY := $(findstring n,$(firstword -$(MAKEFLAGS)))
 MAKEFLAGS += --no-builtin-rules
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -33,7 +35,6 @@ RUN := $(WORK)/run
 WITH = --config $(CONFIG) $(OPTIONS)
 STAMP ?= $(ENVIRONMENT)/bin/python -m nmt.stamps
 BEST := $(RUN)/best/model.safetensors $(RUN)/best/config.toml
-DRY := $(findstring n,$(firstword -$(MAKEFLAGS)))
 
 .PHONY: all help segment encode train translate evaluate clean FORCE
 

@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 TOP = Path(__file__).parents[1]
+QUIETLY = ("--no-print-directory",)
 STAGES = ("clean", "split", "segment", "encode", "train", "translate", "score")
 
 # Stages whose outputs depend on what those of nmt do. Segmenters here know capitals alone.
@@ -82,17 +84,17 @@ class Recipe:
         (folder / "nmt").chmod(0o755)
         (folder / "installed").touch()
 
-    def make(self, *arguments: str, status: int = 0) -> str:
-        """Run Make and return all that it says."""
+    def make(self, *arguments: str, status: int = 0, flags: Sequence[str] = QUIETLY) -> str:
+        """Run Make in the recipe's folder and return all that it says."""
         values = {
             "SOURCE_TEXT": self.folder / "my.source", "TARGET_TEXT": self.folder / "my.target",
             "WORK": self.out, "NMT": self.folder / "nmt", "INSTALLED": self.folder / "installed",
             "STAMP": f"{sys.executable} -m nmt.stamps", "PACKAGING": "",
         }  # fmt: skip
         given = [f"{name}={value}" for name, value in values.items()]
-        environment = {**os.environ, "PYTHONPATH": str(TOP)}
+        environment = {**os.environ, "PYTHONPATH": str(TOP), "MAKEFLAGS": ""}
         done = subprocess.run(
-            ["make", "--no-print-directory", "-C", str(self.config.parent), *given, *arguments],
+            ["make", *flags, *given, *arguments], cwd=self.config.parent,
             capture_output=True, text=True, check=False, env=environment,
         )  # fmt: skip
         assert done.returncode == status, done.stderr
@@ -118,6 +120,14 @@ def recipe(tmp_path: Path) -> Recipe:
     made = Recipe(tmp_path)
     assert made.done() == list(STAGES)
     return made
+
+
+@pytest.mark.parametrize("flags", [[], ["-k"], ["--keep-going"], ["-j", "2"]], ids=" ".join)
+def test_with_or_without_flags_all_is_made(tmp_path: Path, flags: list[str]) -> None:
+    recipe = Recipe(tmp_path)
+    recipe.log.write_text("")
+    recipe.make(flags=flags)
+    assert recipe.log.read_text().split() == list(STAGES)
 
 
 def test_touching_does_nothing_and_a_letter_does_what_hangs_on_it(recipe: Recipe) -> None:
