@@ -76,6 +76,7 @@ def read_experiment(table: Mapping[str, Any]) -> Experiment:
     experiment = build(Experiment, {**with_usual(table, arch), **resolved})
     refuse_unfit_attention(experiment.model, experiment.attention)
     refuse_unheeded(experiment)
+    refuse_cut_matrices(experiment)
     return experiment
 
 
@@ -115,6 +116,19 @@ def refuse_unheeded(experiment: Experiment) -> None:
         raise ConfigError(
             f"training.best_metric = {metric!r} scores translations, but model.arch = 'lm' makes "
             f"none; choose one of {', '.join(LOSSES)}"
+        )
+
+
+def refuse_cut_matrices(experiment: Experiment) -> None:
+    """Refuse an optimizer that needs whole matrices where each process has a part of them.
+
+    Raises:
+        ConfigError: Naming both settings.
+    """
+    if experiment.training.optimizer == "muon" and experiment.compute.sharding == "fsdp":
+        raise ConfigError(
+            "training.optimizer = 'muon' moves matrices as a whole, but compute.sharding = 'fsdp' "
+            "cuts them into parts; take 'adamw', or 'ddp'"
         )
 
 

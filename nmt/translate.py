@@ -34,6 +34,7 @@ from nmt.text.phrases import Phrases
 
 LINES_AT_ONCE = 2048
 LEAST_SHARE = 512  # tokens that a thread gets for itself, if there are as many
+PADDED = 1.03  # of batches to all tokens, so that none is left over
 MOST_ON_CPU = 1024  # tokens of a batch; what a larger one works on falls out of the caches
 DEMANDS = 256  # that are kept: lines often ask for the same
 NOTHING = Hypothesis((), 0.0, 0.0)
@@ -216,12 +217,18 @@ class Translator:
             # neither libraries nor processors promise anything about rows within a shape. Alone,
             # a sentence meets the same shapes whatever else is translated.
             return iter(np.arange(len(lengths)).reshape(-1, 1))
-        share = max(LEAST_SHARE, -(-int(lengths.sum()) // self._threads()))
-        if self._compute.device.type == "cpu":
-            share = min(share, MOST_ON_CPU)
-        budget = max(min(self._search.batch_tokens, share), int(lengths.max(initial=1)))
+        budget = max(self._budget(int(lengths.sum())), int(lengths.max(initial=1)))
         # The longest first: if memory does not suffice, that shows at once.
         return reversed(plan_batches(lengths, lengths, budget, np.arange(len(lengths))))
+
+    def _budget(self, tokens: int) -> int:
+        """Give the most tokens of a batch: every thread gets as many, in batches that are fast."""
+        threads, most = self._threads(), self._search.batch_tokens
+        if self._compute.device.type == "cpu":
+            most = min(most, MOST_ON_CPU)
+        shares = tokens * PADDED / threads
+        rounds = max(1, math.ceil(shares / most))
+        return min(most, max(LEAST_SHARE, math.ceil(shares / rounds)))
 
     def _search_batch(self, sentences: Sequence[Sentence], forced: bool) -> list[list[Hypothesis]]:
         """Search for sentences of like length at once.

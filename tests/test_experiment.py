@@ -116,6 +116,11 @@ def test_a_section_comes_from_a_table_that_is_right_as_a_whole() -> None:
         ({"search": {"limit_pieces": 0}}, "search.limit_pieces must be at least 1, not 0"),
         ({"attention": {"dropout": 0.1}}, "unknown setting attention.dropout; "),
         ({"attention": {"cros": {}}}, "unknown setting attention.cros; did you mean 'cross'?"),
+        (
+            {"training": {"optimizer": "muon"}, "compute": {"sharding": "fsdp"}},
+            "training.optimizer = 'muon' moves matrices as a whole, but compute.sharding = 'fsdp' "
+            "cuts them into parts; take 'adamw', or 'ddp'",
+        ),
         ({"search": {"beam": 1.5}}, "search.beam must be an integer, not 1.5 (a number)"),
     ],
 )

@@ -13,7 +13,6 @@ class Request:
         needs_weights: Whether the weights themselves are wanted.
         needs_gradient: Whether a backward pass follows.
         is_step: Whether the queries are hypotheses in a decoding step.
-        is_exact: Whether operands have 32 bits or more.
         dropout: Share of the weights dropped.
         forced: "auto", or the name of a kernel.
     """
@@ -24,7 +23,6 @@ class Request:
     needs_weights: bool = False
     needs_gradient: bool = False
     is_step: bool = False
-    is_exact: bool = True
     dropout: float = 0.0
     forced: str = "auto"
 
@@ -103,8 +101,8 @@ def choose_for_step(can: Abilities, request: Request) -> Choice:
         return Choice("dense", "asked for by name")
     if can.unfused:
         return Choice("dense", can.unfused)
-    if request.device == "cpu" and not request.is_exact:
-        return Choice("dense", "the fused kernel is slow in 16 bits on a CPU")
+    if request.device == "cpu" and request.forced != "fused":
+        return Choice("stepped", "few queries to a sentence on a CPU")
     return Choice("fused", "a step of products and a softmax")
 
 

@@ -21,9 +21,16 @@ from nmt.attention.kernels import Abilities, Choice, Request, choose
 from nmt.attention.layout import Layout
 from nmt.attention.products import grouped
 from nmt.attention.projected import Operands, ProjectedAttention
+from nmt.attention.stepped import stepped
 
 Kernel = Callable[[Composition, Tensor, Tensor, Tensor, Layout], Tensor]
-KERNELS: dict[str, Kernel] = {"fused": fused, "banded": banded, "blocked": blocked, "flex": flex}
+KERNELS: dict[str, Kernel] = {
+    "fused": fused,
+    "stepped": stepped,
+    "banded": banded,
+    "blocked": blocked,
+    "flex": flex,
+}
 
 
 class MultiHeadAttention(ProjectedAttention):
@@ -129,7 +136,6 @@ class MultiHeadAttention(ProjectedAttention):
             needs_weights=need_weights,
             needs_gradient=query.requires_grad,
             is_step=is_step,
-            is_exact=query.dtype.itemsize >= 4,
             dropout=self.config.dropout if self.training else 0.0,
             forced=self.config.kernel,
         )

@@ -27,7 +27,7 @@ from nmt.checks.weights import asking_for_weights_changes_nothing, weights_are_o
 
 DEFINITION = frozenset({"dense"})
 EVERY = frozenset({"dense", "fused", "banded", "blocked", "chunked"})  # flex needs a GPU
-STEPWISE = frozenset({"dense", "fused", "chunked"})  # the others have nothing to cut in a step
+STEPWISE = EVERY - {"banded"}  # nothing can be cut in a step: "blocked" is as "auto" there
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,11 @@ class TrainingConfig:
         "max_updates, once more at the pace of the warm-up, and recorded. Empty: max_updates as it "
         "stands.",
     )
-    optimizer: str = setting("adamw", "How gradients move weights.", choices=("adamw", "adam"))
+    optimizer: str = setting(
+        "adamw",
+        "How gradients move weights; muon moves each matrix as a whole, the rest as adamw does.",
+        choices=("adamw", "adam", "muon"),
+    )
     learning_rate: float = setting(1e-3, "The highest learning rate, reached after the warm-up.")
     warmup: int = setting(1000, "Updates over which the learning rate rises.")
     schedule: str = setting(
@@ -31,9 +35,12 @@ class TrainingConfig:
         "How the learning rate falls afterwards.",
         choices=("inverse-sqrt", "cosine", "linear"),
     )
-    weight_decay: float = setting(0.01, "Pull of adamw's weight matrices towards zero.")
+    weight_decay: float = setting(
+        0.01, "Pull of weight matrices towards zero, with adamw and muon."
+    )
     beta1: float = setting(0.9, "Memory of the optimizer's mean of gradients.")
     beta2: float = setting(0.98, "Memory of the optimizer's mean of squared gradients.")
+    momentum: float = setting(0.95, "Memory of muon's mean of a matrix's gradients.")
     regulator_speed: float = setting(
         10.0, "Factor of the learning rate of what sets how attention adapts: spans, gates, alphas."
     )
@@ -98,7 +105,7 @@ class TrainingConfig:
         ):  # fmt: skip
             if not getattr(self, name) >= 0:  # refuses nan too
                 raise ConfigError(f"training.{name} must be 0 or more, not {getattr(self, name)}")
-        for name in ("label_smoothing", "beta1", "beta2", "ema"):
+        for name in ("label_smoothing", "beta1", "beta2", "momentum", "ema"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ConfigError(f"training.{name} must lie in [0, 1), not {getattr(self, name)}")
         for name in ("learning_rate", "regulator_speed"):

@@ -10,6 +10,7 @@ from nmt.errors import CheckpointError
 from nmt.model.contract import SequenceModel
 from nmt.model.sharded import placed_as, whole
 from nmt.training.config import TrainingConfig
+from nmt.training.muon import WHOLE, Muon
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 SPEED = "speed"  # factor of a group's learning rate
@@ -37,7 +38,25 @@ def make_optimizer(model: SequenceModel, config: TrainingConfig) -> Optimizer:
     if config.optimizer == "adam":
         return Adam(groups, config.learning_rate, betas, eps=1e-9, fused=True)
     decay = config.weight_decay
+    if config.optimizer == "muon":
+        groups = with_whole_matrices(model, groups)
+        return Muon(groups, config.learning_rate, betas, config.momentum, decay)
     return AdamW(groups, config.learning_rate, betas, eps=1e-9, weight_decay=decay, fused=True)
+
+
+def with_whole_matrices(model: SequenceModel, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Cut the first group in two: matrices that states pass through, to be moved whole; the rest.
+
+    Tables are looked up row by row, and weights of more dimensions are a matrix for each head.
+    """
+    matrices = groups[0]["params"]
+    tables = {id(each) for each in model.tables()}
+    is_passed = [each.dim() == 2 and id(each) not in tables for each in matrices]
+    passed, rest = (
+        [each for each, passed in zip(matrices, is_passed, strict=True) if passed == wanted]
+        for wanted in (True, False)
+    )
+    return [{"params": passed, WHOLE: True}, {"params": rest}, *groups[1:]]
 
 
 def is_matrix(weight: Tensor) -> bool:
@@ -70,12 +89,18 @@ def restore_optimizer(model: nn.Module, optimizer: Optimizer, tensors: dict[str,
         if f"step.{name}" in tensors and not tensors[f"step.{name}"].any():
             continue
         state = optimizer.state[weight]
-        for key in (*MOMENTS, "step"):
+        for key in (*moments_of(optimizer, weight), "step"):
             if f"{key}.{name}" not in tensors:
                 raise CheckpointError(f"the checkpoint's optimizer lacks {key} of {name}")
             saved = tensors[f"{key}.{name}"]
             memory = placed_as(saved, weight) if key in MOMENTS else saved
             state[key] = memory.clone().to(weight.device)
+
+
+def moments_of(optimizer: Optimizer, weight: Tensor) -> tuple[str, ...]:
+    """Name the means that an optimizer keeps of a weight's gradients."""
+    is_whole = isinstance(optimizer, Muon) and optimizer.moves_whole(weight)
+    return MOMENTS[:1] if is_whole else MOMENTS
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:

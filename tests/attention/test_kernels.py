@@ -22,6 +22,7 @@ from nmt.attention.layout import Layout
 from nmt.attention.multi_head import MultiHeadAttention
 from nmt.attention.normalisers import normalised
 from nmt.attention.products import grouped, repeated
+from nmt.attention.stepped import stepped
 from tests.attention.composing import HEADS, K, given, made
 
 Kernel = Callable[[Composition, Tensor, Tensor, Tensor, Layout], Tensor]
@@ -110,15 +111,15 @@ def test_the_definition_is_a_softmax_over_the_keys_that_may_be_seen(
     assert_close(weights @ repeated(value, HEADS), output, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("kernel", [fused, blocked])
+@pytest.mark.parametrize("kernel", [fused, blocked, stepped])
 @pytest.mark.parametrize("groups", [2, 4])
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 def test_kernels_are_the_definition(
     kernel: Kernel, layout: Layout, dtype: torch.dtype, groups: int
 ) -> None:
-    if kernel is blocked and layout.is_step:
-        return  # there is nothing to cut
+    if (kernel is blocked and layout.is_step) or (kernel is stepped and not layout.is_step):
+        return  # there is nothing to cut, or more than a step
     inputs, tolerance = operands(layout, dtype, groups), TOLERANCE[dtype]
     for mine, expected in zip(
         with_gradients(kernel, inputs, layout),
@@ -223,8 +224,11 @@ ODD, LENDS = Abilities(unfused="odd"), Abilities(shares_weights=True)
         (WINDOW, replace(LONG, device="cuda", dropout=0.1), "banded"),
         (WINDOW, replace(LONG, num_queries=1), "fused"),
         (WINDOW, replace(LONG, num_queries=1, forced="banded"), "fused"),
-        (WINDOW, replace(LONG, is_step=True), "fused"),
-        (WINDOW, replace(LONG, is_step=True, forced="banded"), "fused"),
+        (ANY, replace(PLAIN, is_step=True), "stepped"),
+        (ANY, replace(PLAIN, is_step=True, device="cuda"), "fused"),
+        (ANY, replace(PLAIN, is_step=True, forced="fused"), "fused"),
+        (WINDOW, replace(LONG, is_step=True), "stepped"),
+        (WINDOW, replace(LONG, is_step=True, forced="banded"), "stepped"),
         (WINDOW, replace(LONG, is_step=True, forced="dense"), "dense"),
         (replace(WINDOW, unfused="odd"), replace(LONG, device="cuda"), "banded"),
         (replace(WINDOW, reach=2000), LONG, "fused"),

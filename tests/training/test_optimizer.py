@@ -72,7 +72,7 @@ def test_a_number_for_each_head_is_no_matrix(shape: tuple[int, ...], expected: b
     assert is_matrix(torch.zeros(shape)) == expected
 
 
-@pytest.mark.parametrize("kind", ["adam", "adamw"])
+@pytest.mark.parametrize("kind", ["adam", "adamw", "muon"])
 def test_a_restored_memory_steps_on_bit_for_bit(make_model: MakeModel, kind: str) -> None:
     config = TrainingConfig(optimizer=kind)
     steady, resumed = make_model(), make_model()
@@ -137,6 +137,9 @@ class Partly(nn.Module):
     def regulators(self) -> list[nn.Parameter]:
         return []
 
+    def tables(self) -> list[nn.Parameter]:
+        return []
+
     def give(self, *names: str, seed: int) -> None:
         """Give some weights a gradient, and the others none."""
         generator = torch.Generator().manual_seed(seed)
@@ -145,7 +148,7 @@ class Partly(nn.Module):
             weight.grad = drawn if name in names else None
 
 
-@pytest.mark.parametrize("kind", ["adam", "adamw"])
+@pytest.mark.parametrize("kind", ["adam", "adamw", "muon"])
 def test_weights_without_a_gradient_stay_and_come_back(kind: str) -> None:
     config = TrainingConfig(optimizer=kind)
     steady, resumed = Partly(), Partly()
