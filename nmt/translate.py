@@ -173,21 +173,41 @@ class Translator:
         ]
 
     def _search_all(self, sentences: Sequence[Sentence], *, forced: bool) -> list[list[Hypothesis]]:
-        """Search for every sentence, in batches of like length; an empty one gets none."""
+        """Search for every sentence, in batches of like length; an empty one gets none.
+
+        Args:
+            forced: Whether more is asked of any line of the text, which may need any piece.
+        """
         found: list[list[Hypothesis]] = [[] for _ in sentences]
-        filled = np.array([place for place, each in enumerate(sentences) if each.length], np.int64)
-        lengths = np.array([sentences[place].length + 1 for place in filled], np.int64)
-        batches = [filled[batch] for batch in self._batches(lengths)]
+        short = None if forced else self._short
+        filled = [place for place, each in enumerate(sentences) if each.length]
+        batches = [
+            kind[batch]
+            for kind in self._kinds(sentences, filled, short)
+            for batch in self._batches(np.array([sentences[n].length + 1 for n in kind], np.int64))
+        ]
         groups = [[sentences[place] for place in batch] for batch in batches]
-        hypotheses = self._side_by_side(groups, forced)
-        for place, each in zip(
-            np.concatenate([filled[:0], *batches]), chain(*hypotheses), strict=True
-        ):
+        hypotheses = self._side_by_side(groups, short or self._scorer)
+        for place, each in zip(chain(*batches), chain(*hypotheses), strict=True):
             found[place] = each
         return found
 
+    def _kinds(
+        self, sentences: Sequence[Sentence], filled: Sequence[int], short: Scorer[Any] | None
+    ) -> Iterator[NDArray[np.int64]]:
+        """Set apart the sentences that may use every piece: in a batch, all would be scored."""
+        unknown = self._ensemble.shortlist.unknown if short and self._ensemble.shortlist else None
+        needs_all = [
+            unknown is not None and not unknown.isdisjoint(sentences[place].readings[0])
+            for place in filled
+        ]
+        for kind in (True, False):
+            chosen = [n for n, each in zip(filled, needs_all, strict=True) if each == kind]
+            if chosen:
+                yield np.array(chosen, np.int64)
+
     def _side_by_side(
-        self, groups: Sequence[Sequence[Sentence]], forced: bool
+        self, groups: Sequence[Sequence[Sentence]], scorer: Scorer[Any]
     ) -> list[list[list[Hypothesis]]]:
         """Search for groups of sentences, several at once, each by one thread of the processor.
 
@@ -198,11 +218,11 @@ class Translator:
         listens = bool(self._search.coverage_beta)  # to the one model, which all share
         if len(groups) < 2 or threads == 1 or listens:
             with on_threads(1) if self._search.batch_invariant else contextlib.nullcontext():
-                return [self._search_batch(group, forced) for group in groups]
+                return [self._search_batch(group, scorer) for group in groups]
         with on_threads(1):
             pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
             try:
-                return list(pool.map(lambda group: self._search_batch(group, forced), groups))
+                return list(pool.map(lambda group: self._search_batch(group, scorer), groups))
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -230,12 +250,10 @@ class Translator:
         rounds = max(1, math.ceil(shares / most))
         return min(most, max(LEAST_SHARE, math.ceil(shares / rounds)))
 
-    def _search_batch(self, sentences: Sequence[Sentence], forced: bool) -> list[list[Hypothesis]]:
-        """Search for sentences of like length at once.
-
-        Args:
-            forced: Whether more is asked of any line of the text, which may need any piece.
-        """
+    def _search_batch(
+        self, sentences: Sequence[Sentence], scorer: Scorer[Any]
+    ) -> list[list[Hypothesis]]:
+        """Search for sentences of like length at once."""
         demands = [self._demand(each.phrases) for each in sentences]
         pairs = list(zip(sentences, demands, strict=True))
         wanted = Wanted(
@@ -248,9 +266,6 @@ class Translator:
         )
         source = self._ensemble.source([each.readings for each in sentences])
         config = replace(self._search, nbest=self._search.num_found)
-        scorer: Scorer[Any] = self._scorer
-        if self._short is not None and not forced:
-            scorer = self._short
         return find(scorer, source, self._ends, wanted, config)
 
     def _limit(self, sentence: Sentence, demand: Demand | None) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from nmt.model.compute import Compute
 from nmt.model.directory import TranslationPackage
 from nmt.search.config import SearchConfig
 from nmt.search.hypothesis import Hypothesis
+from nmt.search.scorer import Scorer
 from nmt.sources import Sentence
 from nmt.text.demand import Demand
 from nmt.translate import Translator
@@ -55,11 +57,11 @@ class TimedTranslator(Translator):
         return super()._limit(sentence, demand)
 
     def _side_by_side(
-        self, groups: Sequence[Sequence[Sentence]], forced: bool
+        self, groups: Sequence[Sequence[Sentence]], scorer: Scorer[Any]
     ) -> list[list[list[Hypothesis]]]:
         if self._way.side_by_side or self._search.batch_invariant:
-            return super()._side_by_side(groups, forced)
-        return [self._search_batch(group, forced) for group in groups]
+            return super()._side_by_side(groups, scorer)
+        return [self._search_batch(group, scorer) for group in groups]
 
     def _batches(self, lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         if self._way.by_length:

@@ -18,7 +18,7 @@ AT_ONCE = 2_000  # pairs
 SIDES = ("source", "target")
 ITERATIONS = 4
 LEAST_PROBABILITY = 0.003  # of a suggestion
-FREQUENT_SHARE = 0.98  # of target tokens that the frequent pieces make up
+FREQUENT_SHARE = 0.9  # of target tokens that the frequent pieces make up
 
 
 @dataclass(frozen=True)

@@ -197,17 +197,22 @@ def refuse_int8(device: "torch.device", *, training: bool) -> None:
         raise ConfigError("compute.precision = 'int8' is for searches; train in auto, bf16 or fp32")
     if not has_fast_int8(device):
         raise ConfigError(
-            "compute.precision = 'int8' needs a processor with VNNI instructions, and this device "
-            "has none; take bf16 or fp32"
+            "compute.precision = 'int8' needs a processor with AVX2 or VNNI instructions, and this "
+            "device has none; take bf16 or fp32"
         )
 
 
 def has_fast_int8(device: "torch.device") -> bool:
     """Tell whether products of 8-bit integers are fast, and exact in 32 bits."""
+    from nmt.model.packed import has_packed_products
+
+    return device.type == "cpu" and (has_vnni() or has_packed_products())
+
+
+def has_vnni() -> bool:
+    """Tell whether the processor has instructions for products of 8-bit integers."""
     import torch
 
-    if device.type != "cpu":
-        return False
     flags = torch.cpu.get_capabilities()
     return any(flags.get(name) for name in ("avx512_vnni", "avx_vnni", "amx_int8"))
 

@@ -1,14 +1,17 @@
 """A model for search: the weights of its products in the type that products run in."""
 
 import copy
+from dataclasses import replace
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from nmt.model.compute import Compute
+from nmt.model.compute import Compute, has_vnni
 from nmt.model.contract import SequenceModel
-from nmt.model.quantised import QuantisedLayer
+from nmt.model.matrices import Matrix
+from nmt.model.packed import PackedMatrix
+from nmt.model.quantised import QuantisedMatrix
 
 Model = TypeVar("Model", bound=SequenceModel)
 
@@ -28,3 +31,22 @@ def lowered(model: Model, compute: Compute) -> Model:
         elif isinstance(module, nn.Linear):
             module.to(compute.dtype)
     return copied
+
+
+class QuantisedLayer:
+    """What a linear layer computes, in 8-bit integers."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        self.matrix = quantised(linear.weight)
+        if isinstance(self.matrix, QuantisedMatrix):  # faster for few rows
+            self.matrix = replace(self.matrix, whole=self.matrix.whole.contiguous())
+        self.bias = None if linear.bias is None else linear.bias.detach().float()
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Transform (..., D) to (..., N)."""
+        return self.matrix.times(states, self.bias)
+
+
+def quantised(weight: Tensor) -> Matrix:
+    """Round the transpose of a weight (N, D) for the products that this processor has."""
+    return QuantisedMatrix.of(weight) if has_vnni() else PackedMatrix.of(weight)

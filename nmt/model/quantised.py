@@ -6,10 +6,10 @@ beside it.
 M rows, D inner size, N columns.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 LARGEST = 127.0
 LEAST = 1e-12  # of what is divided by: a row or a column of zeros has no scale
@@ -33,10 +33,8 @@ class QuantisedMatrix:
     @classmethod
     def of(cls, weight: Tensor) -> "QuantisedMatrix":
         """Round the transpose of a weight (N, D)."""
-        exact = weight.detach().float()
-        largest = exact.abs().amax(-1).clamp_(min=LEAST)
-        whole = (exact * (LARGEST / largest).unsqueeze(-1)).round_().to(torch.int8)
-        return cls(whole.T, largest / LARGEST)
+        whole, scale = whole_columns(weight)
+        return cls(whole.T, scale)
 
     def columns(self, chosen: Tensor) -> "QuantisedMatrix":
         """Keep some columns, given by index."""
@@ -52,14 +50,8 @@ class QuantisedMatrix:
         return scaled.view(*states.shape[:-1], scaled.size(-1))
 
 
-class QuantisedLayer:
-    """What a linear layer computes, in 8-bit integers."""
-
-    def __init__(self, linear: nn.Linear) -> None:
-        made = QuantisedMatrix.of(linear.weight)
-        self.matrix = replace(made, whole=made.whole.contiguous())  # faster for few rows
-        self.bias = None if linear.bias is None else linear.bias.detach().float()
-
-    def forward(self, states: Tensor) -> Tensor:
-        """Transform (..., D) to (..., N)."""
-        return self.matrix.times(states, self.bias)
+def whole_columns(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Round a weight (N, D) to 8-bit integers, and give the scale (N,) of each of its rows."""
+    exact = weight.detach().float()
+    largest = exact.abs().amax(-1).clamp_(min=LEAST)
+    return (exact * (LARGEST / largest).unsqueeze(-1)).round_().to(torch.int8), largest / LARGEST

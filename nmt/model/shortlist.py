@@ -5,6 +5,7 @@ B sentences, S source length, V target vocabulary.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -75,6 +76,11 @@ class Shortlist:
             torch.searchsorted(keys, borders),
             keys % target_vocab,
         )
+
+    @cached_property
+    def unknown(self) -> frozenset[int]:
+        """Name the source pieces of which nothing is known."""
+        return frozenset((self.offsets.diff() == 0).nonzero().squeeze(-1).tolist())
 
     def to(self, device: torch.device) -> "Shortlist":
         """Move to a device."""

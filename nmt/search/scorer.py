@@ -12,8 +12,8 @@ from torch import Tensor
 
 from nmt.model.compute import Compute
 from nmt.model.contract import DecodingState, SequenceModel
-from nmt.model.lowered import lowered
-from nmt.model.quantised import QuantisedMatrix
+from nmt.model.lowered import lowered, quantised
+from nmt.model.matrices import PlainMatrix
 
 State = TypeVar("State")
 
@@ -79,12 +79,22 @@ class ScoreCandidates:
 
     def top(self, width: int) -> tuple[Tensor, Tensor]:
         """Give the best."""
-        # By score, since scores that differ may have log-probabilities that do not.
-        ids = top_in_order(self.scores, min(width, self.scores.size(-1)))[1]
-        return self._log_probs.gather(-1, ids), ids
+        return best_of(self.scores, width)
 
     def bonus(self) -> None:
         """Give nothing."""
+
+
+def best_of(scores: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """Give the log-probabilities of the best, and where they stand, both (..., width or V).
+
+    They are found by score, since scores that differ may have log-probabilities that do not. The
+    best one's probability is no small number, so its logarithm tells that of all others; on a
+    processor `softmax` takes half the time of `log_softmax`.
+    """
+    best, ids = top_in_order(scores, min(width, scores.size(-1)))
+    first = scores.softmax(-1).gather(-1, ids[..., :1]).log_()
+    return (best - best[..., :1]).add_(first), ids
 
 
 def top_in_order(scores: Tensor, width: int) -> tuple[Tensor, Tensor]:
@@ -141,34 +151,6 @@ def first_of_equals(scores: Tensor, last: Tensor, width: int) -> Tensor:
     return ranks.topk(width, dim=-1).indices
 
 
-def exact(dtype: torch.dtype) -> torch.dtype:
-    """Name the type that scores are computed in, at least float32.
-
-    Rounded to bfloat16, scores of likely pieces lie so far apart that many are equal.
-    """
-    return torch.promote_types(dtype, torch.float32)
-
-
-@dataclass(frozen=True)
-class PlainMatrix:
-    """An output projection as it is.
-
-    Attributes:
-        weight: (V, D)
-    """
-
-    weight: Tensor
-
-    def columns(self, chosen: Tensor) -> "PlainMatrix":
-        """Keep some pieces."""
-        return PlainMatrix(self.weight[chosen])
-
-    def times(self, states: Tensor) -> Tensor:
-        """Score pieces by states (..., D), as (..., V) in at least float32."""
-        scores = states.to(self.weight.dtype) @ self.weight.mT
-        return scores.to(exact(scores.dtype))
-
-
 class ModelScorer:
     """Score continuations by a model.
 
@@ -182,9 +164,7 @@ class ModelScorer:
         self.compute = compute
         weight = model.output_weight().detach()
         self.output = weight.to(compute.dtype) if compute.dtype != torch.float32 else weight
-        self.projection: PlainMatrix | QuantisedMatrix = PlainMatrix(self.output)
-        if compute.int8:
-            self.projection = QuantisedMatrix.of(weight)
+        self.projection = quantised(weight) if compute.int8 else PlainMatrix(self.output)
 
     def start(self, source: Source, beam: int, limit: int) -> DecodingState:
         """Encode the sources, where the model has any."""

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from nmt.model.contract import DecodingState
-from nmt.model.quantised import QuantisedMatrix
+from nmt.model.matrices import Matrix, exact
 from nmt.model.shortlist import Shortlist
-from nmt.search.scorer import ModelScorer, PlainMatrix, Source, exact, top_in_order
+from nmt.search.scorer import ModelScorer, Source, best_of
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ShortState:
 
     decoding: DecodingState
     pieces: Tensor
-    projection: PlainMatrix | QuantisedMatrix
+    projection: Matrix
     closed: Tensor
 
 
@@ -52,8 +52,8 @@ class ShortCandidates:
 
     def top(self, width: int) -> tuple[Tensor, Tensor]:
         """Give the best."""
-        places = top_in_order(self.scores, min(width, self.scores.size(-1)))[1]
-        return self.scores.log_softmax(-1).gather(-1, places), self.pieces[places]
+        log_probs, places = best_of(self.scores, width)
+        return log_probs, self.pieces[places]
 
     def bonus(self) -> None:
         """Give nothing."""

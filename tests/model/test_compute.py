@@ -52,12 +52,12 @@ def test_integers_are_for_searches_where_the_processor_multiplies_them(
     config = ComputeConfig(device="cpu", precision="int8")
     with pytest.raises(ConfigError, match="'int8' is for searches; train in auto, bf16 or fp32"):
         prepare(config, training=True)
-    monkeypatch.setattr(CPU_FLAGS, lambda: {"avx2": True, "avx_vnni": False})
+    monkeypatch.setattr(CPU_FLAGS, lambda: {"avx2": False, "avx_vnni": False})
     with pytest.raises(
-        ConfigError, match=r"'int8' needs a processor with VNNI .*; take bf16 or fp32"
+        ConfigError, match=r"'int8' needs a processor with AVX2 or VNNI .*; take bf16 or fp32"
     ):
         prepare(config, training=False)
-    monkeypatch.setattr(CPU_FLAGS, lambda: {"avx_vnni": True})
+    monkeypatch.setattr(CPU_FLAGS, lambda: {"avx2": True, "avx_vnni": True})
     compute = prepare(config, training=False)
     assert (compute.int8, compute.dtype, compute.precision) == (True, torch.float32, "int8")
     assert compute.described()["precision"] == "int8"

@@ -14,7 +14,9 @@ from nmt.model.build import build_model
 from nmt.model.compute import Compute
 from nmt.model.config import ModelConfig
 from nmt.model.contract import EncoderDecoder
-from nmt.model.lowered import lowered
+from nmt.model.lowered import QuantisedLayer, lowered
+from nmt.model.packed import PackedMatrix, has_packed_products
+from nmt.model.quantised import QuantisedMatrix
 from nmt.model.sentences import Breaks
 
 VOCAB = 11
@@ -120,3 +122,18 @@ def test_recurrent_models_in_integers_are_nearly_the_same(cell: str) -> None:
     model, whole = build("multi-head", arch="rnn", cell=cell), replace(LOW, dtype=torch.float32)
     found = said(lowered(model, replace(whole, int8=True)), whole)
     assert_close(found, said(model, whole), atol=0.05, rtol=0.0)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("vnni", [True, False])
+def test_a_layer_is_nearly_what_it_was(
+    bias: bool, vnni: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not vnni and not has_packed_products():
+        pytest.skip("needs AVX2 and oneDNN")
+    monkeypatch.setattr("nmt.model.lowered.has_vnni", lambda: vnni)
+    torch.manual_seed(1)
+    layer, states = nn.Linear(24, 17, bias=bias), torch.randn(2, 3, 24)
+    made = QuantisedLayer(layer)
+    assert isinstance(made.matrix, QuantisedMatrix if vnni else PackedMatrix)
+    assert_close(made.forward(states), layer(states), atol=0.05, rtol=0.0)

@@ -1,0 +1,76 @@
+"""Products in 7 and 8 bits: near the exact ones, and each row by itself.
+
+M rows of 24, N = 17 columns.
+"""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from nmt.model.packed import PackedMatrix, has_packed_products
+
+pytestmark = pytest.mark.skipif(not has_packed_products(), reason="needs AVX2 and oneDNN")
+
+
+def drawn(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def test_no_result_is_further_off_than_rounding_explains() -> None:
+    states, weight = drawn(50, 24) * torch.logspace(-6, 6, 50).unsqueeze(-1), drawn(17, 24)
+    row = (states.amax(-1) - states.amin(-1)) / 254
+    column = weight.abs().amax(-1) / 254
+    # What states are rounded from lies above the row's least.
+    above = (states - states.amin(-1, keepdim=True)).sum(-1) + states.amin(-1).abs() * 24
+    bound = (
+        torch.outer(row, weight.abs().sum(-1))
+        + torch.outer(above, column)
+        + 24 * torch.outer(row, column)
+    )
+    away = (PackedMatrix.of(weight).times(states) - states @ weight.T).abs()
+    assert (away <= bound * 1.001).all()
+    assert away.max() > 0
+
+
+@pytest.mark.parametrize("inner", [24, 256, 1024])
+def test_the_largest_whole_numbers_do_not_overflow(inner: int) -> None:
+    states, weight = torch.full((3, inner), 127.0), torch.full((17, inner), 127.0)
+    states[:, 0], weight[1] = 0.0, -127.0
+    found = PackedMatrix.of(weight).times(states)
+    assert_close(found, states @ weight.T, rtol=1e-6, atol=0.0)
+
+
+def test_a_row_gives_the_same_whatever_stands_beside_it() -> None:
+    states, matrix, bias = drawn(40, 24), PackedMatrix.of(drawn(17, 24)), drawn(17)
+    together = matrix.times(states, bias)
+    for row in range(40):
+        assert torch.equal(matrix.times(states[row : row + 1], bias)[0], together[row])
+    assert torch.equal(matrix.times(states.view(4, 10, 24), bias), together.view(4, 10, 17))
+
+
+def test_rows_and_columns_of_zeros_give_the_bias() -> None:
+    states, weight, bias = drawn(3, 24), drawn(17, 24), drawn(17)
+    states[1], weight[4] = 0.0, 0.0
+    found = PackedMatrix.of(weight).times(states, bias)
+    assert torch.equal(found[1], bias)
+    assert torch.equal(found[:, 4], bias[4].expand(3))
+
+
+def test_rows_of_one_number_are_multiplied_by_the_sums_of_columns() -> None:
+    states, weight = torch.full((2, 24), -3.0), drawn(17, 24).mul(40).round().clamp(-127, 127)
+    weight[:, 0] = 127.0
+    assert_close(PackedMatrix.of(weight).times(states), states @ weight.T, rtol=1e-5, atol=1e-3)
+
+
+def test_some_columns_are_those_of_all() -> None:
+    states, matrix, chosen = drawn(5, 24), PackedMatrix.of(drawn(17, 24)), torch.tensor([2, 3, 16])
+    assert torch.equal(matrix.columns(chosen).times(states), matrix.times(states)[:, chosen])
+
+
+def test_what_is_no_number_stays_none() -> None:
+    states = drawn(3, 24)
+    states[1, 5] = torch.nan
+    found = PackedMatrix.of(drawn(17, 24)).times(states)
+    assert found[1].isnan().all()
+    assert found[[0, 2]].isfinite().all()
