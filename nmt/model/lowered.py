@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from nmt.model.compute import Compute, has_vnni
 from nmt.model.contract import SequenceModel
+from nmt.model.layers import FeedForward
 from nmt.model.matrices import Matrix
 from nmt.model.packed import PackedMatrix
 from nmt.model.quantised import QuantisedMatrix
@@ -25,9 +26,11 @@ def lowered(model: Model, compute: Compute) -> Model:
     if compute.dtype == torch.float32 and not compute.int8:
         return model
     copied = copy.deepcopy(model)
+    rectified = {each.outer for each in copied.modules() if isinstance(each, FeedForward)}
     for module in copied.modules():
         if isinstance(module, nn.Linear) and compute.int8 and module.weight.numel():
-            module.forward = QuantisedLayer(module).forward  # type: ignore[method-assign, assignment]
+            layer = QuantisedLayer(module, signed=module not in rectified)
+            module.forward = layer.forward  # type: ignore[method-assign, assignment]
         elif isinstance(module, nn.Linear):
             module.to(compute.dtype)
     return copied
@@ -36,8 +39,8 @@ def lowered(model: Model, compute: Compute) -> Model:
 class QuantisedLayer:
     """What a linear layer computes, in 8-bit integers."""
 
-    def __init__(self, linear: nn.Linear) -> None:
-        self.matrix = quantised(linear.weight)
+    def __init__(self, linear: nn.Linear, *, signed: bool = True) -> None:
+        self.matrix = quantised(linear.weight, signed=signed)
         if isinstance(self.matrix, QuantisedMatrix):  # faster for few rows
             self.matrix = replace(self.matrix, whole=self.matrix.whole.contiguous())
         self.bias = None if linear.bias is None else linear.bias.detach().float()
@@ -47,6 +50,10 @@ class QuantisedLayer:
         return self.matrix.times(states, self.bias)
 
 
-def quantised(weight: Tensor) -> Matrix:
-    """Round the transpose of a weight (N, D) for the products that this processor has."""
-    return QuantisedMatrix.of(weight) if has_vnni() else PackedMatrix.of(weight)
+def quantised(weight: Tensor, *, signed: bool = True) -> Matrix:
+    """Round the transpose of a weight (N, D) for the products that this processor has.
+
+    Args:
+        signed: Whether it is multiplied by numbers of either sign.
+    """
+    return QuantisedMatrix.of(weight) if has_vnni() else PackedMatrix.of(weight, signed=signed)

@@ -1,8 +1,8 @@
 """Products in 8-bit integers for processors without instructions made for them.
 
 Two products of an unsigned and a signed byte are added in 16 bits there, which 7 bits of the
-unsigned one never overflow. So sums are exact, a row's scale and offset are its own, and a row
-gives the same whatever stands beside it.
+unsigned one never overflow. So sums are exact, and as a row's scale is its own, a row gives the
+same whatever stands beside it.
 
 M rows, D inner size, N columns.
 """
@@ -15,6 +15,8 @@ from torch import Tensor
 
 from nmt.model.quantised import LARGEST, LEAST, whole_columns
 
+MIDDLE = 64  # stands for zero in rows of either sign
+
 
 @dataclass(frozen=True)
 class PackedMatrix:
@@ -23,15 +25,17 @@ class PackedMatrix:
     Attributes:
         whole: (N, D) 8-bit integers, its transpose.
         scale: (N,)
+        signed: Whether rows may hold numbers below zero; if not, they are told apart twice as well.
     """
 
     whole: Tensor
     scale: Tensor
+    signed: bool = True
 
     @classmethod
-    def of(cls, weight: Tensor) -> "PackedMatrix":
+    def of(cls, weight: Tensor, *, signed: bool = True) -> "PackedMatrix":
         """Round the transpose of a weight (N, D)."""
-        return cls(*whole_columns(weight))
+        return cls(*whole_columns(weight), signed)
 
     def columns(self, chosen: Tensor) -> "PackedMatrix":
         """Keep some columns, given by index."""
@@ -40,25 +44,17 @@ class PackedMatrix:
     def times(self, states: Tensor, bias: Tensor | None = None) -> Tensor:
         """Multiply (..., D) from the left and add a bias (N,), as (..., N) in float32."""
         rows = states.flatten(0, -2).float()
-        least, most = rows.aminmax(dim=-1, keepdim=True)
-        scale = (most - least).mul_(1 / LARGEST).add_(LEAST)
-        whole = (rows - least).div_(scale).round_().to(torch.uint8)  # from 0 to 127
-        made = torch.addcmul(self._product(whole).mul_(scale), least, self._sums)
-        made = made if bias is None else made.add_(bias)
-        return made.view(*states.shape[:-1], made.size(-1))
-
-    def _product(self, whole: Tensor) -> Tensor:
-        """Multiply whole numbers (M, D) by the scaled columns, as (M, N)."""
-        made: Tensor = torch.ops.onednn.qlinear_pointwise(
-            whole, 1.0, 0, self._packed, self.scale, self._zeros, None,
+        zero = MIDDLE if self.signed else 0
+        largest = (rows.abs() if self.signed else rows).amax(-1, keepdim=True)
+        scale = largest.mul_(1.0 / (LARGEST - zero)).add_(LEAST)
+        # Cut off, not rounded, hence the half. Casting to unsigned bytes takes five times as long.
+        whole = (rows / scale).add_(zero + 0.5).to(torch.int8).view(torch.uint8)
+        sums: Tensor = torch.ops.onednn.qlinear_pointwise(
+            whole, 1.0, zero, self._packed, self.scale, self._zeros, None,
             1.0, 0, torch.float32, "none", [], "",
         )  # fmt: skip
-        return made
-
-    @cached_property
-    def _sums(self) -> Tensor:
-        """Sum every column, as it is multiplied: what a row's offset adds to the results."""
-        return self.whole.sum(-1, dtype=torch.int32).float() * self.scale
+        made = sums.mul_(scale) if bias is None else torch.addcmul(bias, sums, scale)
+        return made.view(*states.shape[:-1], made.size(-1))
 
     @cached_property
     def _zeros(self) -> Tensor:
