@@ -129,9 +129,9 @@ def test_batches_fit_the_caches_of_a_processor(
     made = translator(short, segmenter)
     expected = made.translate_together(LINES)
 
-    def search(self: Translator, group: Any, forced: bool) -> Any:
+    def search(self: Translator, group: Any, scorer: Any) -> Any:
         sizes.append((len(group), len(group) * max(each.length + 1 for each in group)))
-        return whole(self, group, forced)
+        return whole(self, group, scorer)
 
     monkeypatch.setattr(Translator, "_search_batch", search)
     monkeypatch.setattr("nmt.translate.MOST_ON_CPU", 24)
@@ -139,6 +139,33 @@ def test_batches_fit_the_caches_of_a_processor(
     assert [each.text for each in found] == [each.text for each in expected]
     assert len(sizes) > 1
     assert all(count == 1 or tokens <= 24 for count, tokens in sizes)
+
+
+def test_lines_that_may_use_every_piece_have_batches_of_their_own(
+    short: EncoderDecoder, segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = short.shortlist
+    assert known is not None
+    rare = segmenter.encode("the")[0]
+    counts = known.offsets.diff()
+    begin = int(known.offsets[rare])
+    counts[rare] = 0
+    suggested = torch.cat([known.suggested[:begin], known.suggested[begin + 3 :]])
+    offsets = torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)])
+    monkeypatch.setattr(short, "shortlist", Shortlist(known.frequent, offsets, suggested))
+    groups, whole = [], Translator._search_batch
+
+    def search(self: Translator, group: Any, scorer: Any) -> Any:
+        groups.append([rare in each.readings[0] for each in group])
+        return whole(self, group, scorer)
+
+    monkeypatch.setattr(Translator, "_search_batch", search)
+    made = translator(short, segmenter, shortlist=True)
+    found = made.translate_together(LINES)
+    assert {all(group) for group in groups} == {True, False}
+    assert all(len(set(group)) == 1 for group in groups)
+    for line, each in zip(LINES, found, strict=True):
+        assert made.translate_together([line])[0].text == each.text
 
 
 def refuse() -> None:

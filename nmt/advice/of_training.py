@@ -7,6 +7,7 @@ from nmt.advice.case import Case, Pitfall
 from nmt.training.config import TrainingConfig
 
 QUICKEST = 50  # updates of warm-up from which a learning rate is still believed
+MUON_BEARS = 4  # times the rate of adam
 MUCH_SMOOTHING = 0.3
 
 
@@ -90,12 +91,13 @@ def high_learning_rate(case: Case) -> Pitfall | None:
     """Find a rate beyond what the width of the model bears.
 
     Rates that last grow with the inverse root of the width; this one would be reached by the
-    original schedule in QUICKEST updates alone.
+    original schedule in QUICKEST updates alone. Matrices that are moved as a whole bear more.
 
     Source: Vaswani et al. (2017), https://arxiv.org/abs/1706.03762, equation 3.
     """
-    rate, width = case.experiment.training.learning_rate, case.experiment.model.model_size
-    if rate <= (limit := (width * QUICKEST) ** -0.5):
+    training, width = case.experiment.training, case.experiment.model.model_size
+    rate, bears = training.learning_rate, MUON_BEARS if training.optimizer == "muon" else 1
+    if rate <= (limit := bears * (width * QUICKEST) ** -0.5):
         return None
     return Pitfall(
         f"training.learning_rate = {rate:g} and model.model_size = {width}",
@@ -157,6 +159,19 @@ def unused_weight_decay(case: Case) -> Pitfall | None:
         f'training.optimizer = "adam" and training.weight_decay = {training.weight_decay:g}',
         "adam has no decay here, so the setting is not used",
         'set training.optimizer = "adamw"',
+    )
+
+
+def unused_momentum(case: Case) -> Pitfall | None:
+    """Find momentum that was asked for of an optimizer without any."""
+    training = case.experiment.training
+    if training.optimizer == "muon" or training.momentum == TrainingConfig.momentum:
+        return None
+    return Pitfall(
+        f'training.optimizer = "{training.optimizer}" and training.momentum = '
+        f"{training.momentum:g}",
+        "only muon has momentum; the others have training.beta1",
+        'set training.optimizer = "muon", or training.beta1',
     )
 
 

@@ -23,6 +23,7 @@ PITFALLS: tuple[Callable[[Case], Pitfall | None], ...] = (
     of_training.r_drop_without_dropout,
     of_training.smoothed_but_chosen_by_loss,
     of_training.unused_weight_decay,
+    of_training.unused_momentum,
     of_training.average_of_the_still,
     of_training.silent_log,
     of_surroundings.batch_below_longest,

@@ -141,6 +141,16 @@ BY_SETTINGS: list[tuple[str, Changes, Changes]] = [
         ("training.weight_decay=0.1",),
     ),
     (
+        "unused-momentum",
+        ("training.momentum=0.9",),
+        ("training.momentum=0.9", "training.optimizer=muon"),
+    ),
+    (
+        "high-learning-rate",
+        ("training.learning_rate=0.04", "training.optimizer=muon"),
+        ("training.learning_rate=0.03", "training.optimizer=muon"),
+    ),
+    (
         "average-of-the-still",
         ("training.ema=0.999", "training.schedule=linear"),
         ("training.ema=0.999",),
