@@ -69,5 +69,6 @@ class PackedMatrix:
 def has_packed_products() -> bool:
     """Tell whether this processor and this PyTorch have such products."""
     names = ("qlinear_pointwise", "qlinear_prepack")
-    has_them = torch.backends.mkldnn.is_available() and bool(torch.cpu.get_capabilities().get("avx2"))
-    return has_them and all(hasattr(torch.ops.onednn, name) for name in names)
+    if not torch.backends.mkldnn.is_available() or not torch.cpu.get_capabilities().get("avx2"):
+        return False
+    return all(hasattr(torch.ops.onednn, name) for name in names)

@@ -47,27 +47,6 @@ def test_the_largest_whole_numbers_do_not_overflow(signed: bool, inner: int) -> 
     assert_close(found, states @ weight.T, rtol=1e-6, atol=0.0)
 
 
-def test_a_row_gives_the_same_whatever_stands_beside_it() -> None:
-    states, matrix, bias = drawn(40, 24), PackedMatrix.of(drawn(17, 24)), drawn(17)
-    together = matrix.times(states, bias)
-    for row in range(40):
-        assert torch.equal(matrix.times(states[row : row + 1], bias)[0], together[row])
-    assert torch.equal(matrix.times(states.view(4, 10, 24), bias), together.view(4, 10, 17))
-
-
-def test_rows_and_columns_of_zeros_give_the_bias() -> None:
-    states, weight, bias = drawn(3, 24), drawn(17, 24), drawn(17)
-    states[1], weight[4] = 0.0, 0.0
-    found = PackedMatrix.of(weight).times(states, bias)
-    assert torch.equal(found[1], bias)
-    assert torch.equal(found[:, 4], bias[4].expand(3))
-
-
-def test_some_columns_are_those_of_all() -> None:
-    states, matrix, chosen = drawn(5, 24), PackedMatrix.of(drawn(17, 24)), torch.tensor([2, 3, 16])
-    assert torch.equal(matrix.columns(chosen).times(states), matrix.times(states)[:, chosen])
-
-
 def test_what_is_no_number_stays_none() -> None:
     states = drawn(3, 24)
     states[1, 5] = torch.nan
