@@ -24,6 +24,7 @@ def new_figure(size: tuple[float, float], without: str) -> Iterator[Any]:
     Raises:
         ConfigError: matplotlib is not installed.
     """
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its fonts when it is loaded
     try:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
@@ -31,7 +32,6 @@ def new_figure(size: tuple[float, float], without: str) -> Iterator[Any]:
         raise ConfigError(
             f"a picture needs matplotlib: pip install 'nmt[plot]'; {without}"
         ) from None
-    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its fonts
     with rc_context(PLAIN):
         yield Figure(figsize=size, layout="constrained")
 
