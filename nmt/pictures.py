@@ -24,7 +24,7 @@ def new_figure(size: tuple[float, float], without: str) -> Iterator[Any]:
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its fonts when it is loaded
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its fonts
     try:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
