@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from nmt.attention.contract import Attention
-from nmt.model.embeddings import Embeddings, WordEmbeddings
 from nmt.model.sentences import Breaks
 from nmt.model.shortlist import Shortlist
 
@@ -29,9 +28,6 @@ class Memory:
     states: Tensor
     lengths: Tensor
     sentences: Tensor | None = None
-
-
-TABLES = (Embeddings, WordEmbeddings)
 
 
 class DecodingState(ABC):
@@ -68,11 +64,6 @@ class SequenceModel(nn.Module, ABC):
     def regulators(self) -> list[nn.Parameter]:
         """List the weights that set how mechanisms adapt."""
         return [each for one in self.mechanisms().values() for each in one.regulators()]
-
-    def tables(self) -> list[Tensor]:
-        """List the matrices that have a row for each id or position, and are looked up by it."""
-        embeddings = [each for each in self.modules() if isinstance(each, TABLES)]
-        return [*(row for each in embeddings for row in each.parameters()), self.output_weight()]
 
     def statistics(self) -> dict[str, float]:
         """Tell what mechanisms have learnt about themselves."""

@@ -19,7 +19,8 @@ class Muon(AdamW):
 
     The mean of a matrix's gradients, in Nesterov's way, is brought to singular values of about
     one, so that rare directions are learnt as fast as frequent ones. It is then scaled so that the
-    rate and the decay that suit AdamW suit it too.
+    rate and the decay that suit AdamW suit it too. Projections that are packed into one matrix are
+    moved as one.
 
     Source: Jordan et al. (2024), https://kellerjordan.github.io/posts/muon; scale and decay: Liu
     et al. (2025), https://arxiv.org/abs/2502.16982, section 2.2, equation 4.

@@ -13,6 +13,7 @@ from nmt.training.config import TrainingConfig
 from nmt.training.muon import WHOLE, Muon
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
+PASSED_THROUGH = (nn.Linear, nn.RNNBase)
 SPEED = "speed"  # factor of a group's learning rate
 
 
@@ -44,19 +45,17 @@ def make_optimizer(model: SequenceModel, config: TrainingConfig) -> Optimizer:
     return AdamW(groups, config.learning_rate, betas, eps=1e-9, weight_decay=decay, fused=True)
 
 
-def with_whole_matrices(model: SequenceModel, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def with_whole_matrices(model: nn.Module, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Cut the first group in two: matrices that states pass through, to be moved whole; the rest.
 
-    Tables are looked up row by row, and weights of more dimensions are a matrix for each head.
+    Of the rest, tables are looked up row by row, and others are a matrix for each head.
     """
-    matrices = groups[0]["params"]
-    tables = {id(each) for each in model.tables()}
-    is_passed = [each.dim() == 2 and id(each) not in tables for each in matrices]
-    passed, rest = (
-        [each for each, passed in zip(matrices, is_passed, strict=True) if passed == wanted]
-        for wanted in (True, False)
-    )
-    return [{"params": passed, WHOLE: True}, {"params": rest}, *groups[1:]]
+    layers = [each for each in model.modules() if isinstance(each, PASSED_THROUGH)]
+    passed = {id(weight) for each in layers for weight in each.parameters(recurse=False)}
+    kinds: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    for weight in groups[0]["params"]:
+        kinds[id(weight) in passed].append(weight)
+    return [{"params": kinds[True], WHOLE: True}, {"params": kinds[False]}, *groups[1:]]
 
 
 def is_matrix(weight: Tensor) -> bool:

@@ -137,9 +137,6 @@ class Partly(nn.Module):
     def regulators(self) -> list[nn.Parameter]:
         return []
 
-    def tables(self) -> list[nn.Parameter]:
-        return []
-
     def give(self, *names: str, seed: int) -> None:
         """Give some weights a gradient, and the others none."""
         generator = torch.Generator().manual_seed(seed)
