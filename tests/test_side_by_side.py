@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from nmt.model.directory import Segmenters
 from nmt.model.shortlist import Shortlist
 from nmt.search.config import SearchConfig
 from nmt.text.segmenter import Segmenter
-from nmt.translate import Translator
+from nmt.translate import MOST_ON_CPU, Translator
 from tests.test_translate import COMPUTE, LINES, SEARCHES, Copier, learn, translator
 
 
@@ -139,6 +140,19 @@ def test_batches_fit_the_caches_of_a_processor(
     assert [each.text for each in found] == [each.text for each in expected]
     assert len(sizes) > 1
     assert all(count == 1 or tokens <= 24 for count, tokens in sizes)
+
+
+@pytest.mark.parametrize("num_lines", [90, 130, 200, 290, 500])
+def test_no_thread_is_left_without_a_batch_at_the_end(
+    short: EncoderDecoder, segmenter: Segmenter, num_lines: int
+) -> None:
+    with on_threads(2):
+        batches = list(translator(short, segmenter)._batches(np.full(num_lines, 11)))
+    sizes = [len(batch) for batch in batches]
+    assert sum(sizes) == num_lines
+    assert len(sizes) % 2 == 0
+    assert max(sizes) * 11 <= MOST_ON_CPU
+    assert min(sizes) > 0.8 * max(sizes)
 
 
 def test_lines_that_may_use_every_piece_have_batches_of_their_own(

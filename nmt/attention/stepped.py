@@ -21,15 +21,7 @@ LANES = 16  # float32 in a vector; of shorter rows, softmax takes its exponentia
 def stepped(
     composition: Composition, query: Tensor, key: Tensor, value: Tensor, layout: Layout
 ) -> Tensor:
-    """Compute what `Composition` defines, for hypotheses that attend by products and a softmax.
-
-    Args:
-        query: (B, H, T, K).
-        key, value: (B, G, S, K).
-
-    Returns:
-        The weighted values, (B, H, T, K).
-    """
+    """Compute what `Composition` defines: the values (B, G, S, K), weighted, as (B, H, T, K)."""
     scores = exactly(composition.score(query, key))
     hidden = layout.addend(scores.dtype)
     if hidden is not None:

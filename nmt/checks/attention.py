@@ -27,7 +27,7 @@ from nmt.checks.weights import asking_for_weights_changes_nothing, weights_are_o
 
 DEFINITION = frozenset({"dense"})
 EVERY = frozenset({"dense", "fused", "banded", "blocked", "chunked"})  # flex needs a GPU
-STEPWISE = EVERY - {"banded"}  # nothing can be cut in a step: "blocked" is as "auto" there
+STEPWISE = EVERY - {"banded"}  # with nothing to cut, "blocked" leaves the choice of a kernel
 
 
 @dataclass(frozen=True)

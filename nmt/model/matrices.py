@@ -8,7 +8,10 @@ from functools import cached_property
 from typing import Protocol, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from nmt.attention.precision import exactly
 
 LARGE = 2**20  # entries, from which on a product with few rows waits for memory
 
@@ -40,8 +43,8 @@ class PlainMatrix:
     def times(self, states: Tensor, bias: Tensor | None = None) -> Tensor:
         """Multiply."""
         if self._laid_out is None:
-            scores = torch.nn.functional.linear(states.to(self.weight.dtype), self.weight, bias)
-            return scores.to(exact(scores.dtype))
+            # Rounded to bfloat16, scores of likely pieces lie so far apart that many are equal.
+            return exactly(F.linear(states.to(self.weight.dtype), self.weight, bias))
         made: Tensor = torch.ops.mkldnn._linear_pointwise(
             states.to(self.weight.dtype), self._laid_out, bias, "none", [], ""
         )
@@ -67,11 +70,3 @@ def has_laid_out_products() -> bool:
     return torch.backends.mkldnn.is_available() and all(
         hasattr(torch.ops.mkldnn, name) for name in names
     )
-
-
-def exact(dtype: torch.dtype) -> torch.dtype:
-    """Name the type that scores are computed in, at least float32.
-
-    Rounded to bfloat16, scores of likely pieces lie so far apart that many are equal.
-    """
-    return torch.promote_types(dtype, torch.float32)

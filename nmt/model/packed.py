@@ -25,7 +25,7 @@ class PackedMatrix:
     Attributes:
         whole: (N, D) 8-bit integers, its transpose.
         scale: (N,)
-        signed: Whether rows may hold numbers below zero; if not, they are told apart twice as well.
+        signed: Whether rows may hold numbers below zero; others are rounded half as much.
     """
 
     whole: Tensor

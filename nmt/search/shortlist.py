@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nmt.model.contract import DecodingState
-from nmt.model.matrices import Matrix, exact
+from nmt.model.matrices import Matrix
 from nmt.model.shortlist import Shortlist
 from nmt.search.scorer import ModelScorer, Source, best_of
 
@@ -71,8 +71,8 @@ class ShortlistScorer:
         output = self.scorer.output
         allowed = self.shortlist.allowed(source.ids, source.lengths, len(output))
         pieces = allowed.any(0).nonzero().squeeze(-1)
-        closed = torch.zeros((len(allowed), 1, len(pieces)), dtype=exact(output.dtype))
-        closed = closed.to(output.device).masked_fill_(~allowed[:, None, pieces], -torch.inf)
+        closed = torch.zeros((len(allowed), 1, len(pieces)), device=output.device)
+        closed.masked_fill_(~allowed[:, None, pieces], -torch.inf)
         decoding = self.scorer.start(source, beam, limit)
         return ShortState(decoding, pieces, self.scorer.projection.columns(pieces), closed)
 

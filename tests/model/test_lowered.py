@@ -21,6 +21,7 @@ from nmt.model.sentences import Breaks
 
 VOCAB = 11
 LOW = Compute(torch.device("cpu"), torch.bfloat16)
+WHOLE = replace(LOW, dtype=torch.float32)
 SIZES = {"encoder_layers": 2, "decoder_layers": 2, "model_size": 8, "max_length": 12}
 OF_TRANSFORMERS = {"ffn_size": 12, "num_heads": 2}
 
@@ -137,3 +138,19 @@ def test_a_layer_is_nearly_what_it_was(
     made = QuantisedLayer(layer)
     assert isinstance(made.matrix, QuantisedMatrix if vnni else PackedMatrix)
     assert_close(made.forward(states), layer(states), atol=0.05, rtol=0.0)
+
+
+def test_only_what_a_rectifier_leaves_is_taken_for_unsigned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not has_packed_products():
+        pytest.skip("needs AVX2 and oneDNN")
+    monkeypatch.setattr("nmt.model.lowered.has_vnni", lambda: False)
+    for kind in ("plain", "gated"):
+        model = lowered(build("multi-head", feed_forward=kind), replace(WHOLE, int8=True))
+        unsigned = {
+            name.rpartition(".")[2]
+            for name, each in model.named_modules()
+            if isinstance(each, nn.Linear) and not each.forward.__self__.matrix.signed
+        }
+        assert unsigned == ({"outer"} if kind == "plain" else set())

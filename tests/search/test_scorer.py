@@ -91,6 +91,16 @@ def test_the_best_are_normalised_as_all_are() -> None:
     assert candidates.top(99)[1].shape == (2, 3, VOCAB)
 
 
+@pytest.mark.parametrize("spread", [1.0, 30.0, 300.0])
+def test_the_best_are_normalised_exactly_however_unlikely_they_are(spread: float) -> None:
+    scores = spread * torch.randn(4, 5, 60, generator=torch.Generator().manual_seed(1))
+    scores[..., ::7] = -torch.inf
+    best, ids = ScoreCandidates(scores).top(60)
+    expected = scores.double().log_softmax(-1).gather(-1, ids).float()
+    assert_close(best, expected, rtol=2e-6, atol=2e-6)
+    assert spread < 300.0 or (expected[expected.isfinite()] < -104).any()  # exp of it is 0
+
+
 @pytest.fixture(params=range(3), ids=lambda seed: f"seed {seed}")
 def model(request: pytest.FixtureRequest) -> EncoderDecoder:
     """A model whose scores are far enough apart to rank alike after rounding."""
