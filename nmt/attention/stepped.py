@@ -6,16 +6,12 @@ the products of a step do.
 B batch, H heads, G key/value heads, T hypotheses, S keys, K head size.
 """
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nmt.attention.dense import Composition
 from nmt.attention.layout import Layout
 from nmt.attention.precision import exactly
 from nmt.attention.products import grouped
-
-LANES = 16  # float32 in a vector; of shorter rows, softmax takes its exponentials one by one
 
 
 def stepped(
@@ -26,15 +22,6 @@ def stepped(
     hidden = layout.addend(scores.dtype)
     if hidden is not None:
         scores = scores.add_(hidden)
-    context = grouped(softmax(scores).to(value.dtype), value)
+    context = grouped(scores.softmax(-1).to(value.dtype), value)
     blind = None if hidden is None else layout.blind()
     return context if blind is None else context.masked_fill(blind, 0.0)
-
-
-def softmax(scores: Tensor) -> Tensor:
-    """Normalise (..., S) over the last dimension, short rows filled up with what weighs nothing."""
-    missing = LANES - scores.size(-1)
-    if missing <= 0:
-        return scores.softmax(-1)
-    filled = F.pad(scores, (0, missing), value=-torch.inf)
-    return filled.softmax(-1)[..., :-missing]

@@ -11,7 +11,7 @@ from torch import Tensor
 from nmt.model.contract import DecodingState
 from nmt.model.matrices import Matrix
 from nmt.model.shortlist import Shortlist
-from nmt.search.scorer import ModelScorer, Source, best_of
+from nmt.search.scorer import ModelScorer, Source, top_in_order
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class ShortCandidates:
 
     def top(self, width: int) -> tuple[Tensor, Tensor]:
         """Give the best."""
-        log_probs, places = best_of(self.scores, width)
-        return log_probs, self.pieces[places]
+        places = top_in_order(self.scores, min(width, self.scores.size(-1)))[1]
+        return self.scores.log_softmax(-1).gather(-1, places), self.pieces[places]
 
     def bonus(self) -> None:
         """Give nothing."""
