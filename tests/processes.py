@@ -1,5 +1,6 @@
 """Processes of one training, for tests: forked, so that they start at once."""
 
+import faulthandler
 import importlib
 import multiprocessing
 import os
@@ -30,6 +31,7 @@ def act(
     """Run a function as one of the processes, and send what it returns or raises."""
     os.environ |= {**setting, "RANK": str(rank), "LOCAL_RANK": str(rank)}
     torch.set_num_threads(1)
+    faulthandler.dump_traceback_later(SECONDS - 5)  # on standard error: where it hangs
     try:
         end.send(function(rank))
     except Exception as error:
