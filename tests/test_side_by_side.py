@@ -90,6 +90,7 @@ def test_with_a_shortlist_too_a_line_alone_is_the_same_to_the_last_bit(
         assert made.translate_together(LINES[::-1])[::-1] == expected
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "search", [{}, {"shortlist": True}, {"beam": 4, "nbest": 4}, *SEARCHES], ids=str
 )

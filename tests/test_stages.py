@@ -122,6 +122,7 @@ def recipe(tmp_path: Path) -> Recipe:
     return made
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("flags", [[], ["-k"], ["--keep-going"], ["-j", "2"]], ids=" ".join)
 def test_with_or_without_flags_all_is_made(tmp_path: Path, flags: list[str]) -> None:
     recipe = Recipe(tmp_path)

@@ -389,6 +389,7 @@ def wide(request: pytest.FixtureRequest, segmenter: Segmenter) -> EncoderDecoder
     return model
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("search", "dtype"),
     [

@@ -5,6 +5,7 @@ A promise that is not kept raises an AssertionError that says what differs.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from nmt.checks.arithmetic import (
     bfloat16_stays_near,
@@ -52,6 +53,7 @@ def is_decoder(case: Case) -> bool:
     return case.role == "decoder"
 
 
+@cache  # several checks ask it of a case
 def gives_weights(case: Case) -> bool:
     """Tell whether there are weights to ask for."""
     return case.build().each[-1].gives_weights

@@ -71,6 +71,7 @@ def test_bands_take_memory_linear_in_the_length(role: str, settings: dict[str, A
     assert long < 1024 * 1024 / 2  # no n x n tensor, of booleans neither
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "settings", [{"normaliser": "entmax"}, {"score": "additive"}, {"talking": True}], ids=str
 )

@@ -1,6 +1,8 @@
 """Every variant of attention, in every role that it serves, by every kernel, keeps its promises."""
 
 import dataclasses
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,17 +57,10 @@ def allowed(role: str, config: AttentionConfig) -> bool:
     return config.kernel not in ("auto", "flex")
 
 
-def cases() -> list[Case]:
-    """List all variants, roles and kernels that settings allow."""
-    found = []
-    for name in VARIANTS:
-        for role in ROLES:
-            configs = [small(name, kernel=kernel) for kernel in KERNELS]
-            found += [known(role, config) for config in configs if allowed(role, config)]
-    for settings in TOGETHER:
-        for role in ROLES:
-            configs = [AttentionConfig(**settings, kernel=kernel) for kernel in KERNELS]
-            found += [known(role, config) for config in configs if allowed(role, config)]
+def cases(configs: Iterable[AttentionConfig]) -> list[Case]:
+    """List all roles and kernels in which settings can stand."""
+    every = [replace(config, kernel=kernel) for config in configs for kernel in KERNELS]
+    found = [known(role, config) for config in every for role in ROLES if allowed(role, config)]
     return sorted(found, key=spell)
 
 
@@ -80,18 +75,22 @@ def spell(case: Case) -> str:
     return "-".join([*named, case.role, config.kernel])
 
 
-def trials() -> list[tuple[Check, Case]]:
-    return [
-        (check, case)
-        for case in cases()
+def trials(cases: list[Case]) -> pytest.MarkDecorator:
+    found = [
+        pytest.param(check, case, id=f"{spell(case)}: {check.name}")
+        for case in cases
         for check in CHECKS
         if case.config.kernel in check.kernels and check.applies(case)
     ]
+    return pytest.mark.parametrize(("check", "case"), found)
 
 
-@pytest.mark.parametrize(
-    ("check", "case"),
-    [pytest.param(*each, id=f"{spell(each[1])}: {each[0].name}") for each in trials()],
-)
+@trials(cases(small(name) for name in VARIANTS))
 def test_promises_are_kept(check: Check, case: Case) -> None:
+    check.run(case)
+
+
+@pytest.mark.sampled(4)
+@trials(cases(AttentionConfig(**settings) for settings in TOGETHER))
+def test_promises_are_kept_by_choices_together(check: Check, case: Case) -> None:
     check.run(case)

@@ -30,6 +30,7 @@ CASES = [
 ]
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("what", ["mechanism", "kernel"])
 @pytest.mark.parametrize(("name", "role", "work"), CASES)
 def test_every_variant_is_measured(name: str, role: str, work: str, what: str) -> None:

@@ -57,6 +57,7 @@ SEARCHES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("length", [1, 7])
 @pytest.mark.parametrize("shortlist", [False, True])
 @pytest.mark.parametrize("asked", SEARCHES.values(), ids=SEARCHES)

@@ -57,6 +57,7 @@ def test_what_cannot_be_built_is_refused(worker: Worker) -> None:
     assert worker.measure(Cell(PASS, "decoder", 8, BASELINE), SMALL).seconds
 
 
+@pytest.mark.slow
 def test_a_cell_is_cut_off_at_the_limit_and_the_rest_goes_on(worker: Worker) -> None:
     cells = [Cell(PASS, "decoder", n, name) for n in (12, 16) for name in (SLOW, BASELINE)]
     measured = dict(measure_all(cells, SMALL, worker))

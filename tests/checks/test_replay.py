@@ -182,6 +182,7 @@ def test_what_is_computed_again_is_what_training_would_have_computed(
     assert finding.norm == first["gradient_norm"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_nothing_is_found_where_all_is_well(experiment: Make, variant: str) -> None:
     roles = [role for role in ("encoder", "decoder", "cross") if role in VARIANTS[variant].roles]

@@ -73,6 +73,7 @@ def outcomes(run: Path, updates: int = 6) -> list[Outcome]:
     return list(Trial.prepare(run, folder, updates).outcomes())
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -122,6 +123,7 @@ def lose_the_best(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("nmt.launch.workbench.load_state", loaded)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("lose", "term", "kill"),
     [

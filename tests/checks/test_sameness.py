@@ -29,6 +29,7 @@ def trial(run: Path, toy: Path, search: SearchConfig) -> Trial:
     return Trial(lines, load_package(str(run)), search, COMPUTE)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("search", [BEAM, SAMPLES], ids=["beam", "samples"])
 @pytest.mark.parametrize("alone", [False, True])
 def test_a_trained_model_translates_alike_in_every_way(

@@ -54,6 +54,7 @@ def test_work_out_of_range_is_refused(nmt: Any, arguments: list[str], message: s
     assert (finished.status, finished.out, finished.err) == (1, "", f"nmt: {message}\n")
 
 
+@pytest.mark.slow
 def test_each_switch_has_a_line(nmt: Any) -> None:
     shape = ("model_size=16", "ffn_size=32", "num_heads=2", "encoder_layers=1", "decoder_layers=1")
     sets = [part for each in shape for part in ("--set", f"model.{each}")]

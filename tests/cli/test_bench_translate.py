@@ -55,6 +55,7 @@ def test_lines_alone_have_a_median_and_ninety_per_cent(nmt: Command) -> None:
     assert [each["name"] for each in found["latencies"]] == MARKS
 
 
+@pytest.mark.slow
 def test_each_change_has_a_line(nmt: Command) -> None:
     from nmt.bench.changes import CHANGES
 

@@ -57,6 +57,7 @@ def assert_agrees(scores: dict[str, Any]) -> None:
     assert final["chrf"][0] > 1
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "changes",
     [

@@ -45,6 +45,7 @@ def corpora(here: Path, nmt: Command) -> None:
         assert nmt("encode", *texts, "--output", name, *options).status == 0
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "changes",
     [

@@ -91,6 +91,7 @@ def test_recomputing_trains_the_same_model(nmt: Command) -> None:
     assert weights[0] == weights[1]
 
 
+@pytest.mark.slow
 def test_recomputing_takes_less_and_scores_of_a_whole_batch_more(nmt: Command) -> None:
     peaks = []
     for change in ("training.recompute=true", "training.loss_chunk=60", "training.loss_chunk=0"):

@@ -231,6 +231,7 @@ def contents_after_resume(nmt: Command, contents: Contents) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_process_killed_at_any_moment_is_resumed_exactly(
     nmt: Command, contents: Contents, steady: Callable[..., dict[str, Any]]
 ) -> None:

@@ -91,6 +91,7 @@ def test_a_very_long_line_is_translated_in_parts(nmt: Command, flags: tuple[str,
         assert best[0]["score"] == pytest.approx(alone["translations"][0]["score"])
 
 
+@pytest.mark.slow
 def test_a_line_of_a_hundred_thousand_characters_is_one_line(nmt: Command) -> None:
     for line in ("ab de il. " * 10_000, "ab" * 50_000, "日" * 100_000):
         finished = nmt("translate", "run", "--beam", "1", stdin=f"{line}\nab\n")

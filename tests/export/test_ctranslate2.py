@@ -103,6 +103,7 @@ def forced(package: Package, source: list[int], target: list[int]) -> list[float
     return [float(row[id_]) for row, id_ in zip(log_probs, [*target, end], strict=True)]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", SHAPES)
 def test_an_export_computes_what_the_model_computes(
     make_package: MakePackage, lines: list[str], tmp_path: Path, hasty: None, name: str

@@ -88,6 +88,7 @@ VARIANTS = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
 def test_a_run_killed_and_resumed_is_one_that_was_not(
     language: Make, tmp_path: Path, contents: Contents, changes: tuple[str, ...]

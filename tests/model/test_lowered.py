@@ -62,6 +62,7 @@ def check(model: EncoderDecoder) -> None:
     )
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("variant", [name for name, each in VARIANTS.items() if each.roles])
 def test_every_attention_gives_what_autocast_gave(variant: str) -> None:
     model = build(variant)
@@ -105,6 +106,7 @@ def test_a_model_in_training_goes_on_as_if_there_were_no_copy() -> None:
         assert not torch.equal(weight, other.float())
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("variant", [name for name, each in VARIANTS.items() if each.roles])
 def test_every_attention_in_integers_is_nearly_the_same(variant: str) -> None:
     model, whole = build(variant), replace(LOW, dtype=torch.float32, int8=True)

@@ -76,6 +76,7 @@ def test_so_they_are_in_half_precision(make_model: MakeModel, shape: str) -> Non
     assert_the_same_when_recomputed(model, torch.bfloat16)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_attention_is_computed_once_more(make_model: MakeModel, name: str) -> None:
     roles = VARIANTS[name].roles

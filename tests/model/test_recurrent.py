@@ -103,6 +103,7 @@ def test_steps_are_a_full_pass_over_each_hypothesis(
     check_search(model, source, beam)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("variant", CROSS)
 @pytest.mark.parametrize("feeding", DECODERS)
 @torch.inference_mode()

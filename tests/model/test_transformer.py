@@ -64,6 +64,7 @@ def check_step(
             close(states[row, place], full(model, memory, sentence, ids))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("beam", [1, 3])
 @torch.inference_mode()
 def test_steps_are_a_full_pass_over_each_hypothesis(

@@ -51,12 +51,14 @@ def check_steps(model: EncoderDecoder, steps: int = 8) -> None:
                 assert_close(states[b, k], full, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("name", "role"), CASES, ids=["-".join(case) for case in CASES])
 @torch.inference_mode()
 def test_steps_are_a_full_pass(make_model: MakeModel, name: str, role: str) -> None:
     check_steps(make_model(sections(name, role), decoder_layers=3))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("name", "role"), CASES, ids=["-".join(case) for case in CASES])
 def test_every_weight_learns(make_model: MakeModel, name: str, role: str) -> None:
     model = make_model(sections(name, role)).train()

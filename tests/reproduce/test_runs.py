@@ -56,6 +56,7 @@ def learnt(contents: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "changes",
     [

@@ -55,6 +55,7 @@ def systems(texts: Texts, *names: str) -> list[Text]:
     return [Text(name, texts[name]) for name in names]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("metric", FLAGS)
 @pytest.mark.parametrize("references", [("ref",), ("ref", "other")], ids=["one", "two"])
 def test_intervals_are_those_of_the_command(
@@ -72,6 +73,7 @@ def test_intervals_are_those_of_the_command(
     assert found.p_value is None
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("metric", FLAGS)
 @pytest.mark.parametrize("paired", ["bootstrap", "randomisation"])
 def test_p_values_are_those_of_the_command(

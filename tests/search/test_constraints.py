@@ -66,6 +66,7 @@ def search(
     return find(scorer, source, ENDS, wanted, config)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("extra", [0, 1, 5])
 @pytest.mark.parametrize("seed", range(10))
 def test_every_translation_satisfies_its_demand(
@@ -119,6 +120,7 @@ def test_a_wide_beam_is_exhaustive_search_under_constraints(
             assert mine.score == pytest.approx(theirs.score, abs=1e-9)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("grain", [0.0, 0.5])
 @pytest.mark.parametrize("seed", range(4))
 def test_sentences_without_demand_are_searched_as_ever(

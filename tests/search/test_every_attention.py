@@ -163,6 +163,7 @@ def check_same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
         assert mine.score == pytest.approx(theirs.score, abs=1e-9)
 
 
+@pytest.mark.sampled(2)
 @every_attention
 @torch.inference_mode()
 def test_with_caches_a_search_finds_what_it_finds_by_full_passes(kind: Kind) -> None:
@@ -174,6 +175,7 @@ def test_with_caches_a_search_finds_what_it_finds_by_full_passes(kind: Kind) -> 
         check_same(found, expected)
 
 
+@pytest.mark.sampled(2)
 @every_attention
 @torch.inference_mode()
 def test_a_beam_of_one_is_a_greedy_loop_of_full_passes(kind: Kind) -> None:
@@ -189,6 +191,7 @@ def test_a_beam_of_one_is_a_greedy_loop_of_full_passes(kind: Kind) -> None:
         assert best.ids == tuple(history[1:])
 
 
+@pytest.mark.sampled(2)
 @every_attention
 @torch.inference_mode()
 def test_a_wide_beam_is_an_exhaustive_search(kind: Kind) -> None:

@@ -75,6 +75,7 @@ def check_search(scorer: ModelScorer, source: Source) -> None:
         assert result.weights == ()
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("name", "role"), CASES, ids=["-".join(case) for case in CASES])
 def test_the_sum_is_the_log_probability_of_search(name: str, role: str, source: Source) -> None:
     settings = {role: AttentionConfig(variant=name, **TUNED.get(name, {}))}

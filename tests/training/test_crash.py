@@ -144,6 +144,7 @@ def test_too_many_in_a_row_end_training_and_leave_the_last_checkpoint(
     assert crashes(folder) == {"update-4", "update-5", "update-6"}  # as many as may be in a row
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("stop", [3, 4, 5, 6])
 def test_a_run_that_skips_can_be_stopped_and_resumed(
     experiment: Make, folder: Path, contents: Contents, stop: int

@@ -99,6 +99,7 @@ def last_update(steady_run: dict[str, Any]) -> int:
     return int(steady_run["finished.json"]["update"])
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
 def test_a_run_killed_twice_ends_as_one_that_was_not(
     experiment: Make, folder: Path, contents: Contents, steady: Steady, changes: tuple[str, ...]
@@ -113,6 +114,7 @@ def test_a_run_killed_twice_ends_as_one_that_was_not(
     assert contents(folder) == expected
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in VARIANTS],
@@ -129,6 +131,7 @@ def test_a_run_interrupted_between_validations_ends_as_one_that_was_not(
     assert contents(folder) == expected
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("update", [1, 2, 6])
 def test_an_interruption_saves_everything_and_says_how_to_go_on(
