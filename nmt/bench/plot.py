@@ -39,7 +39,10 @@ def draw_panel(
     axis: Any, measured: Measured, place: tuple[str, str], panel: tuple[str, str, float]
 ) -> None:
     """Draw one quantity of all variants."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
     quantity, label, unit = panel
+    lengths = sorted({cell.length for cell in measured if (cell.work, cell.role) == place})
     variants = dict.fromkeys(cell.variant for cell in measured if (cell.work, cell.role) == place)
     for number, variant in enumerate(variants):
         points = curve(measured, (*place, variant), quantity)
@@ -52,5 +55,10 @@ def draw_panel(
             marker=".",
         )
     axis.set(xscale="log", yscale="log", xlabel="length", ylabel=label)
+    axis.set_xticks(lengths, labels=[f"{length:,}" for length in lengths])
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_locator(NullLocator())
     axis.set_title(", ".join(reversed(place)))
     axis.grid(visible=True, alpha=0.3)

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from nmt.bench.cells import BASELINE, PASS, STEP, Cell, Figures, Scale
-from nmt.bench.plot import draw
+from nmt.bench.plot import TIME, draw, draw_panel
 from nmt.bench.report import Report, written
 from nmt.cli.attention_bench import save, whole_numbers
 from nmt.errors import ConfigError
+from nmt.pictures import new_figure, rendered
 
 Command = Callable[..., Any]
 TINY = (
@@ -100,6 +101,22 @@ def test_pictures_are_drawn() -> None:
     pictures = draw(small_report().measured, "title", ("svg", "png"))
     assert b"</svg>" in pictures["svg"]
     assert pictures["png"].startswith(b"\x89PNG")
+
+
+def test_axes_say_lengths_and_costs_in_plain_numbers() -> None:
+    pytest.importorskip("matplotlib")
+    measured = small_report().measured
+    cell = next(iter(measured))
+    with new_figure((4, 4), "") as figure:
+        axis = figure.add_subplot()
+        draw_panel(axis, measured, (cell.work, cell.role), TIME)
+        rendered(figure, "svg")
+        ticks = axis.get_xticklabels(), axis.get_yticklabels()
+        across, up = ([text.get_text() for text in labels] for labels in ticks)
+        minor = axis.get_xticklabels(minor=True) + axis.get_yticklabels(minor=True)
+    assert across == [f"{n:,}" for n in sorted({each.length for each in measured})]
+    assert [float(text) for text in up] == sorted(map(float, up))
+    assert not minor
 
 
 def test_without_matplotlib_one_line_says_so_and_tables_are_kept(
