@@ -22,7 +22,7 @@ from nmt.model.shortlist import Shortlist
 from nmt.search.config import SearchConfig
 from nmt.text.segmenter import Segmenter
 from nmt.translate import MOST_ON_CPU, Translator
-from tests.test_translate import COMPUTE, LINES, SEARCHES, Copier, learn, translator
+from tests.translation.copying import COMPUTE, LINES, SEARCHES, Copier, learn, translator
 
 
 @pytest.fixture(scope="session")
