@@ -25,11 +25,9 @@ class Raised(NamedTuple):
     status: int | None
 
 
-def act(
-    function: Callable[[int], Any], rank: int, setting: dict[str, str], end: Connection
-) -> None:
+def act(function: Callable[[int], Any], rank: int, end: Connection) -> None:
     """Run a function as one of the processes, and send what it returns or raises."""
-    os.environ |= {**setting, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+    os.environ |= {**end.recv(), "RANK": str(rank), "LOCAL_RANK": str(rank)}
     torch.set_num_threads(1)
     faulthandler.dump_traceback_later(SECONDS - 5)  # on standard error: where it hangs
     try:
@@ -42,21 +40,24 @@ def act(
 def in_processes(function: Callable[[int], Any], size: int = 2) -> list[Any]:
     """Call a function with each rank, in a process each; None for one that died.
 
-    As with torchrun, the store by which they meet lives outside of them.
+    As with torchrun, the store by which they meet lives outside of them. It is made when all are
+    forked: its thread looks up names, and who is forked meanwhile waits for the lock forever.
     """
-    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    setting = {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)}
-    setting |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
-    setting["TORCHELASTIC_USE_AGENT_STORE"] = "True"
     importlib.import_module("torch._dynamo")  # takes seconds, and each process would do it
     context = multiprocessing.get_context("fork")
     started = []
     for rank in range(size):
-        mine, its = context.Pipe(duplex=False)
-        process = context.Process(target=act, args=(function, rank, setting, its))
+        mine, its = context.Pipe()
+        process = context.Process(target=act, args=(function, rank, its))
         process.start()
         its.close()
         started.append((process, mine))
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    setting = {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)}
+    setting |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
+    setting["TORCHELASTIC_USE_AGENT_STORE"] = "True"
+    for _, end in started:
+        end.send(setting)
     results = []
     for _, end in started:
         try:
