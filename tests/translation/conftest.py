@@ -1,15 +1,11 @@
 """Models and a segmenter for lines of all kinds."""
 
 import pytest
-import torch
 
-from nmt.attention.config import AttentionSections
-from nmt.model.build import build_model
-from nmt.model.config import ModelConfig
 from nmt.model.contract import EncoderDecoder
 from nmt.text.segmenter import Segmenter
 from nmt.translate import Translator
-from tests.translation.copying import Copier, learn, translator
+from tests.translation.copying import SMALL, Copier, learn, random_model, translator
 
 
 @pytest.fixture(scope="session")
@@ -25,12 +21,4 @@ def copier(segmenter: Segmenter) -> Translator:
 
 @pytest.fixture(scope="session")
 def transformer(segmenter: Segmenter) -> EncoderDecoder:
-    config = ModelConfig(
-        encoder_layers=1, decoder_layers=1, model_size=8, ffn_size=12, num_heads=2, max_length=16
-    )
-    torch.manual_seed(1)
-    size = segmenter.vocab_size
-    model = build_model(config, AttentionSections(), size, size).eval()
-    for weight in model.parameters():
-        weight.data += 0.5 * torch.randn_like(weight)
-    return model
+    return random_model(segmenter, SMALL, 0.5)

@@ -8,7 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nmt.attention.config import AttentionSections
+from nmt.model.build import build_model
 from nmt.model.compute import Compute
+from nmt.model.config import ModelConfig
 from nmt.model.contract import EncoderDecoder, Memory
 from nmt.model.directory import Segmenters
 from nmt.search.config import SearchConfig
@@ -23,6 +26,10 @@ LINES = [
     "the cat", "", "a quick brown fox jumps", "dog", "", "the cat", "größe 🙂", "x y z", " ",
     "over the lazy dog and the cat",
 ]  # fmt: skip
+
+SMALL = ModelConfig(
+    encoder_layers=1, decoder_layers=1, model_size=8, ffn_size=12, num_heads=2, max_length=16
+)
 
 SEARCHES = [
     {"method": "sample", "beam": 1, "nbest": 2, "top_p": 0.9}, {"beam": 4, "groups": 2, "nbest": 4},
@@ -76,3 +83,14 @@ def learn(folder: Path, normalization: str) -> Segmenter:
 def translator(model: EncoderDecoder, segmenter: Segmenter, **search: Any) -> Translator:
     config = SearchConfig(**{"beam": 2, **search})
     return Translator(model, Segmenters(segmenter, segmenter), config, COMPUTE)
+
+
+def random_model(segmenter: Segmenter, config: ModelConfig, spread: float) -> EncoderDecoder:
+    """Make the same model every time, its weights so far from where they begin."""
+    torch.manual_seed(1)
+    size = segmenter.vocab_size
+    model = build_model(config, AttentionSections(), size, size).eval()
+    for weight in model.parameters():
+        weight.data += spread * torch.randn_like(weight)
+    assert isinstance(model, EncoderDecoder)
+    return model

@@ -8,8 +8,6 @@ import torch
 from torch import Tensor
 
 from nmt import translate
-from nmt.attention.config import AttentionSections
-from nmt.model.build import build_model
 from nmt.model.compute import on_threads
 from nmt.model.config import ModelConfig
 from nmt.model.contract import EncoderDecoder, Memory
@@ -17,7 +15,15 @@ from nmt.model.directory import Segmenters
 from nmt.search.config import SearchConfig
 from nmt.text.segmenter import Segmenter
 from nmt.translate import Translator
-from tests.translation.copying import COMPUTE, LINES, SEARCHES, Copier, CopyState, translator
+from tests.translation.copying import (
+    COMPUTE,
+    LINES,
+    SEARCHES,
+    Copier,
+    CopyState,
+    random_model,
+    translator,
+)
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 16])
@@ -75,12 +81,7 @@ def wide(request: pytest.FixtureRequest, segmenter: Segmenter) -> EncoderDecoder
     config = ModelConfig(
         arch=request.param, encoder_layers=1, decoder_layers=1, model_size=64, max_length=10, **own
     )
-    torch.manual_seed(1)
-    size = segmenter.vocab_size
-    model = build_model(config, AttentionSections(), size, size).eval()
-    for weight in model.parameters():
-        weight.data += 0.1 * torch.randn_like(weight)
-    return model
+    return random_model(segmenter, config, 0.1)
 
 
 @pytest.mark.sampled(3)

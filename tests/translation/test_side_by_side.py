@@ -12,23 +12,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.attention.config import AttentionSections
-from nmt.model.build import build_model
 from nmt.model.compute import on_threads
-from nmt.model.config import ModelConfig
 from nmt.model.contract import EncoderDecoder, Memory
 from nmt.model.directory import Segmenters
 from nmt.model.shortlist import Shortlist
 from nmt.search.config import SearchConfig
 from nmt.text.segmenter import Segmenter
 from nmt.translate import MOST_ON_CPU, Translator
-from tests.translation.copying import COMPUTE, LINES, SEARCHES, Copier, learn, translator
-
-
-@pytest.fixture(scope="session")
-def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Segmenter:
-    """A segmenter that keeps every character."""
-    return learn(tmp_path_factory.mktemp("segmenter"), "identity")
+from tests.translation.copying import (
+    COMPUTE,
+    LINES,
+    SEARCHES,
+    SMALL,
+    Copier,
+    random_model,
+    translator,
+)
 
 
 def narrow(segmenter: Segmenter) -> Shortlist:
@@ -41,15 +40,7 @@ def narrow(segmenter: Segmenter) -> Shortlist:
 @pytest.fixture(scope="session")
 def short(segmenter: Segmenter) -> EncoderDecoder:
     """Make a model with a shortlist."""
-    config = ModelConfig(
-        encoder_layers=1, decoder_layers=1, model_size=8, ffn_size=12, num_heads=2, max_length=16
-    )
-    torch.manual_seed(1)
-    size = segmenter.vocab_size
-    model = build_model(config, AttentionSections(), size, size).eval()
-    for weight in model.parameters():
-        weight.data += 0.5 * torch.randn_like(weight)
-    assert isinstance(model, EncoderDecoder)
+    model = random_model(segmenter, SMALL, 0.5)
     model.shortlist = narrow(segmenter)
     return model
 
