@@ -5,7 +5,7 @@ B batch, T queries, S keys, D model size, H heads, G key/value heads, K head siz
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import torch
@@ -106,10 +106,12 @@ class Attention(nn.Module, ABC):
         roles: Where it can stand.
         gives_weights: Whether there are weights to ask for.
         borrows: Whether it needs what another layer has lent.
+        packs: Whether it takes and gives only the rows of a step that `Layout.rows` names.
     """
 
     roles: ClassVar[frozenset[str]] = frozenset({"encoder", "decoder", "cross"})
     gives_weights: ClassVar[bool] = True
+    packs: ClassVar[bool] = False
     borrows: bool = False
 
     @abstractmethod
@@ -127,8 +129,33 @@ class Attention(nn.Module, ABC):
 
         In a decoding step the T queries are the hypotheses of a sentence. Self-attention is
         then given the new positions as `memory` and appends them to the cache;
-        cross-attention is given no memory, since `remember` has stored it.
+        cross-attention is given no memory, since `remember` has stored it. A mechanism that
+        packs is given only the rows of the step, (1, R, D), and gives as many.
         """
+
+    def by_rows(
+        self,
+        query: Tensor,
+        memory: Tensor | None,
+        layout: Layout,
+        *,
+        cache: Cache | None = None,
+        need_weights: bool = False,
+        lent: Lent | None = None,
+    ) -> Attended:
+        """Attend with a query that is packed to `layout.rows`, where it names any.
+
+        A mechanism that does not pack is given all rows, zeros where they are left out.
+        """
+        rows = None if self.packs else layout.rows
+        if rows is not None:
+            whole = rows.spread(query)
+            query, memory = whole, whole if memory is query else memory
+            layout = layout.of_all_rows
+        attended: Attended = self(
+            query, memory, layout, cache=cache, need_weights=need_weights, lent=lent
+        )
+        return attended if rows is None else replace(attended, output=rows.pack(attended.output))
 
     @abstractmethod
     def start(self, batch_size: int, beam: int, limit: int) -> Cache:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from nmt.attention.rows import Rows
+
 
 @dataclass(frozen=True)
 class Pattern:
@@ -74,6 +76,7 @@ class Layout:
         held: (kept,) the steps that a cache still holds, where it forgets: S = kept * T then.
         query_sentences: (B, T) number of each query's sentence within its line.
         key_sentences: (B, S), or (B, T, steps) while searching: of a hypothesis' own past.
+        rows: The hypotheses that a step computes, where not all; T still counts all.
         pattern: What a mechanism leaves visible of all this.
         device: Where the attention runs.
     """
@@ -88,6 +91,7 @@ class Layout:
     held: Tensor | None = None
     query_sentences: Tensor | None = None
     key_sentences: Tensor | None = None
+    rows: Rows | None = None
     pattern: Pattern = FULL
     device: torch.device = torch.device("cpu")  # noqa: RUF009 (immutable)
 
@@ -100,6 +104,11 @@ class Layout:
     def is_full(self) -> bool:
         """Tell whether the pattern hides nothing."""
         return self.pattern == FULL
+
+    @functools.cached_property
+    def of_all_rows(self) -> "Layout":
+        """Describe the step for a mechanism that computes every row."""
+        return replace(self, rows=None)
 
     def restricted(self, pattern: Pattern) -> "Layout":
         """Leave only a pattern visible; made once for all layers that ask for the same."""

@@ -40,6 +40,8 @@ class MultiHeadAttention(ProjectedAttention):
     of the settings names its own.
     """
 
+    packs = True
+
     def __init__(self, place: Place, config: AttentionConfig) -> None:
         super().__init__(place, config)
         own_gates = config.gates and not self.takes_context  # lent context is gated already
@@ -73,6 +75,8 @@ class MultiHeadAttention(ProjectedAttention):
         if self.gates is not None:
             context = self.gates(context)
         joined = context.transpose(1, 2).flatten(2)  # (B, T, H * K)
+        if layout.rows is not None:
+            joined = layout.rows.pack(joined)
         shared = self._lent(operands, lent, weights, joined)
         return Attended(
             self.output(joined), operands.cache, weights if need_weights else None, shared

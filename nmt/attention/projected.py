@@ -107,7 +107,7 @@ class ProjectedAttention(Attention):
         if self.place.is_cross:
             return self._across(query, memory, layout, cache, lent)
         assert memory is query, "self-attention attends to its own input"
-        made = self.query_key_value.heads(query)
+        made = self.query_key_value.heads(query, layout.rows)
         queries, keys, values = self._transformed(made, layout)
         if self.borrows and self.config.share == "key-value":
             assert lent is not None
@@ -154,7 +154,7 @@ class ProjectedAttention(Attention):
         cache: Cache | None,
         lent: Lent | None,
     ) -> Operands:
-        queries = self.composition.score.of_query(self.query.heads(query)["query"])
+        queries = self.composition.score.of_query(self.query.heads(query, layout.rows)["query"])
         layout = layout.restricted(self.composition.pattern())
         if self.borrows:
             assert lent is not None

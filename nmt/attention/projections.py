@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.attention.config import AttentionConfig
+from nmt.attention.rows import Rows
 
 
 class PackedLinear(nn.Linear):
@@ -34,9 +35,11 @@ class PackedLinear(nn.Linear):
         if self.weight.numel():
             super().reset_parameters()
 
-    def heads(self, states: Tensor) -> dict[str, Tensor]:
-        """Project (B, T, D) to (B, H, T, K) by name."""
+    def heads(self, states: Tensor, rows: Rows | None = None) -> dict[str, Tensor]:
+        """Project (B, T, D), or the rows (1, R, D) of a step, to (B, H, T, K) by name."""
         packed: Tensor = self(states)
+        if rows is not None:
+            packed = rows.spread(packed)
         batch_size, length, _ = packed.shape
         cut = packed.view(batch_size, length, self.num_heads, self.head_size).transpose(1, 2)
         return dict(zip(self.parts, cut.split_with_sizes(self.counts, 1), strict=True))

@@ -55,6 +55,7 @@ CHANGES: Mapping[str, Change] = {
     "float32 products": in_float32,
     "bfloat16 products": in_bfloat16,
     "the whole vocabulary in place of the shortlist": searching(shortlist=False),
+    "no pruning": searching(prune=0.0),
     "one search at a time, by all threads": going(side_by_side=False),
     "batches of 512 tokens": searching(batch_tokens=512),
     "batches of 1,024 tokens": searching(batch_tokens=1024),

@@ -9,6 +9,7 @@ from typing import Generic
 import torch
 from torch import Tensor
 
+from nmt.attention.rows import Rows
 from nmt.search.scorer import Candidates, Scorer, Source, State
 
 
@@ -61,10 +62,10 @@ class FixedLengthScorer(Generic[State]):
         return FixedState(self.scorer.start(source, beam, limit), self.length)
 
     def step(
-        self, state: FixedState[State], ids: Tensor, parents: Tensor
+        self, state: FixedState[State], ids: Tensor, parents: Tensor, rows: Rows | None = None
     ) -> tuple[Candidates, FixedState[State]]:
         """Score what may follow."""
-        candidates, inner = self.scorer.step(state.state, ids, parents)
+        candidates, inner = self.scorer.step(state.state, ids, parents, rows)
         following = FixedState(inner, state.missing - 1)
         return Unending(candidates, self.end) if state.missing > 0 else candidates, following
 

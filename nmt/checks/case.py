@@ -58,7 +58,7 @@ class Layers(nn.Module):
         states, lent, kept, weights = query, None, [], None
         output = query
         for number, layer in enumerate(self.each):
-            attended = layer(
+            attended = layer.by_rows(
                 states,
                 memory if self.is_cross else states,
                 layout,
@@ -67,9 +67,10 @@ class Layers(nn.Module):
                 lent=lent if layer.borrows else None,
             )
             output, lent, weights = attended.output, attended.lent, attended.weights
-            kept.append(attended.cache)
+            if attended.cache is not None:
+                kept.append(attended.cache)
             states = states + output
-        return Result(output, tuple(kept) if caches else (), weights)
+        return Result(output, tuple(kept), weights)
 
     def start(self, batch_size: int, beam: int, limit: int) -> tuple[Cache, ...]:
         """Make the caches of self-attention."""

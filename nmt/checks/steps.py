@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nmt.attention.contract import Cache
 from nmt.attention.layout import Layout
+from nmt.attention.rows import Rows
 from nmt.checks.case import Case, Layers, example, sentences
 from nmt.checks.comparing import near
 
@@ -53,10 +54,10 @@ class Beams:
             tuple(cache.select(torch.tensor(lines)) for cache in self.caches),
         )
 
-    def layout(self) -> Layout:
+    def layout(self, computed: Rows | None) -> Layout:
         """Describe the step that every row has just entered."""
         _, beam, steps = self.rows.shape
-        layout = Layout(num_queries=beam, num_keys=beam * steps, ancestry=self.rows)
+        layout = Layout(num_queries=beam, num_keys=beam * steps, ancestry=self.rows, rows=computed)
         if self.numbers is None:
             return layout
         past = self.numbers[:, None, :steps].expand(-1, beam, -1)
@@ -73,21 +74,33 @@ def steps_are_a_full_pass(case: Case) -> None:
 
 
 def compare_steps(case: Case, layers: Layers, beam: int, keep: dict[int, list[int]]) -> None:
-    """Decode three lines; `keep` selects some of them before some steps."""
+    """Decode three lines; `keep` selects some of them before some steps.
+
+    Every other step computes one row of each line alone, which the next step goes on from.
+    """
     random = torch.Generator().manual_seed(3)
     past = torch.zeros((3, beam, 0, case.model_size), dtype=torch.float64)
     rows = torch.zeros((3, beam, 0), dtype=torch.long)
     beams = Beams(past, rows, sentences(case, 3, STEPS), layers.start(3, beam, STEPS))
+    alive = torch.ones(3, beam)
     for number in range(STEPS):
-        beams = beams.select(keep[number]) if number in keep else beams
-        num_lines = len(beams.rows)
-        parents = torch.randint(beam, (num_lines, beam), generator=random)
-        shape = (num_lines, beam, case.model_size)
+        if number in keep:
+            beams, alive = beams.select(keep[number]), alive[keep[number]]
+        parents = alive.multinomial(beam, replacement=True, generator=random)
+        shape = (len(alive), beam, case.model_size)
         states = torch.randn(shape, generator=random, dtype=torch.float64)
         beams = beams.follow(parents, states)
-        result = layers(states, states, beams.layout(), beams.caches)
+        alive = torch.ones(len(alive), beam)
+        if number % 2:
+            one = alive.multinomial(1, generator=random)
+            alive = torch.zeros_like(alive).scatter(1, one, 1.0)
+        computed = Rows.of(alive > 0)
+        entering = states if computed is None else computed.pack(states)
+        result = layers(entering, entering, beams.layout(computed), beams.caches)
         beams = replace(beams, caches=result.caches)
-        near(result.output, full(layers, beams), f"step {number} with {beam} hypotheses")
+        expected = full(layers, beams)
+        expected = expected if computed is None else computed.pack(expected)
+        near(result.output, expected, f"step {number} with {beam} hypotheses")
 
 
 def full(layers: Layers, beams: Beams) -> Tensor:
@@ -106,7 +119,10 @@ def full(layers: Layers, beams: Beams) -> Tensor:
 
 
 def a_remembered_memory_is_the_memory(case: Case) -> None:
-    """Compare steps over a remembered source with a full pass over the source itself."""
+    """Compare steps over a remembered source with a full pass over the source itself.
+
+    The later ones compute one row of each line alone.
+    """
     given = example(case, (6, 2, 4, 0))
     layers, query, lengths = case.build(), given.query, torch.tensor((6, 2, 4, 0))
     assert query is not None
@@ -121,13 +137,23 @@ def a_remembered_memory_is_the_memory(case: Case) -> None:
             layout = replace(
                 given.layout, num_queries=3, key_lengths=lengths[lines], offset=step,
                 hypotheses=True, query_sentences=of_step(given.layout.query_sentences, lines, step),
-                key_sentences=picked(given.layout.key_sentences, lines),
+                key_sentences=picked(given.layout.key_sentences, lines), rows=one_row(lines, step),
             )  # fmt: skip
-            now = query[lines, step].unsqueeze(1).expand(-1, 3, -1)
+            now, wanted = (
+                each[lines, step].unsqueeze(1).expand(-1, 3, -1) for each in (query, expected)
+            )
+            if layout.rows is not None:
+                now, wanted = layout.rows.pack(now), layout.rows.pack(wanted)
             result = layers(now, None, layout, caches)
             caches = result.caches
-            wanted = expected[lines, step].unsqueeze(1).expand(-1, 3, -1)
             near(result.output, wanted, f"step {step}")
+
+
+def one_row(lines: Tensor, step: int) -> Rows | None:
+    """Choose one of three rows of each line; all in the first step."""
+    chosen = torch.zeros((len(lines), 3), dtype=torch.bool)
+    chosen[:, step] = True
+    return Rows.of(chosen) if step else None
 
 
 def picked(numbers: Tensor | None, lines: Tensor) -> Tensor | None:

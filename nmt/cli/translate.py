@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SEARCH = (
-    "method", "beam", "length_alpha", "length_penalty", "coverage_beta", "stop", "nbest", "groups",
-    "diversity", "temperature", "top_k", "top_p", "epsilon", "mbr", "mbr_samples",
+    "method", "beam", "length_alpha", "length_penalty", "coverage_beta", "stop", "prune", "nbest",
+    "groups", "diversity", "temperature", "top_k", "top_p", "epsilon", "mbr", "mbr_samples",
     "must", "must_not", "whole_words", "no_repeat_ngram", "shortlist",
     "limit_ratio", "limit_extra", "max_pieces", "batch_tokens", "batch_invariant", "source_tag",
 )  # fmt: skip

@@ -86,6 +86,7 @@ def refuse_unlike(search: SearchConfig) -> None:
         ("must_not", (), "which guarantees nothing"),
         ("no_repeat_ngram", 0, "which changes the probabilities of what is left"),
         ("shortlist", False, "which chooses from all pieces"),
+        ("prune", 0.0, "which gives nothing up"),
         ("batch_invariant", False, "which does not promise it"),
         ("stop", "ctranslate2", "which has rules of its own"),
     )

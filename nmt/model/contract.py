@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.attention.contract import Attention
+from nmt.attention.rows import Rows
 from nmt.model.sentences import Breaks
 from nmt.model.shortlist import Shortlist
 
@@ -93,13 +94,16 @@ class SequenceModel(nn.Module, ABC):
 
     @abstractmethod
     def step(
-        self, state: DecodingState, ids: Tensor, parents: Tensor
+        self, state: DecodingState, ids: Tensor, parents: Tensor, rows: Rows | None = None
     ) -> tuple[Tensor, DecodingState]:
         """Extend each hypothesis' parent by an id, both (B, beam).
 
+        Args:
+            rows: The R hypotheses that will be asked for; all, if None.
+
         Returns:
-            States (B, beam, D) that predict the next id, and the state of decoding. The one
-            given is consumed.
+            States (B, beam, D), or (1, R, D), that predict the next id, and the state of decoding.
+            The one given is consumed.
         """
 
 

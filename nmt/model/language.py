@@ -12,6 +12,7 @@ from nmt.attention.build import build_attention
 from nmt.attention.config import AttentionSections
 from nmt.attention.contract import Cache, Lent
 from nmt.attention.layout import Layout
+from nmt.attention.rows import Rows
 from nmt.model.config import ModelConfig
 from nmt.model.contract import DecodingState, SequenceModel
 from nmt.model.embeddings import Embeddings, output_matrix, word_matrix
@@ -34,14 +35,14 @@ class LanguageLayer(nn.Module):
     def forward(
         self, states: Tensor, layout: Layout, lent: Lent | None, cache: Cache | None = None
     ) -> tuple[Tensor, Lent | None, Cache | None]:
-        """Transform a whole text (B, T, D), or with a cache one position of every hypothesis.
+        """Transform a whole text (B, T, D), or with a cache one position of hypotheses.
 
         Returns:
             States, what the layer lends to the next, and its cache for the next step.
         """
         entered = self.around_attention.enter(states)
         borrowed = lent if self.attention.borrows else None
-        attended = self.attention(entered, entered, layout, cache=cache, lent=borrowed)
+        attended = self.attention.by_rows(entered, entered, layout, cache=cache, lent=borrowed)
         states = self.around_attention.leave(states, attended.output)
         states = self.around_feed_forward(states, self.feed_forward)
         return states, attended.lent, attended.cache
@@ -101,15 +102,16 @@ class LanguageModel(SequenceModel, Recomputing):
         )
 
     def step(
-        self, state: DecodingState, ids: Tensor, parents: Tensor
+        self, state: DecodingState, ids: Tensor, parents: Tensor, rows: Rows | None = None
     ) -> tuple[Tensor, DecoderState]:
         """Extend each hypothesis' parent by an id, both (B, beam)."""
         assert isinstance(state, DecoderState)
-        states = self.embeddings.at_step(ids, state.length)
+        entering = ids if rows is None else rows.pack(ids)
+        states = self.embeddings.at_step(entering, state.length)
         state = state.follow(parents)
         numbers = self.breaks.extend(state.sentences, ids, state.length - 1)
         state = replace(state, sentences=numbers)
-        layout, caches = state.own_layout(), []
+        layout, caches = state.own_layout(rows), []
         lent: Lent | None = None
         for layer, own in zip(self.decoder, state.own, strict=True):
             states, lent, cache = layer(states, layout, lent, own)

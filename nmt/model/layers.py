@@ -163,17 +163,20 @@ class DecoderLayer(nn.Module):
         self.around_feed_forward = Residual(config)
 
     def forward(self, states: Tensor, around: Surroundings, lends: Lends) -> tuple[Tensor, Lends]:
-        """Transform a whole target (B, T, D), or one position of every hypothesis.
+        """Transform a whole target (B, T, D), or one position of the hypotheses.
 
-        A whole target and single steps are the same mathematics; a step has caches.
+        A whole target and single steps are the same mathematics; a step has caches, and perhaps
+        layouts that say to which rows its states are packed.
         """
         entered = self.around_attention.enter(states)
         borrowed = lends.own if self.attention.borrows else None
-        own = self.attention(entered, entered, around.own, cache=around.caches[0], lent=borrowed)
+        own = self.attention.by_rows(
+            entered, entered, around.own, cache=around.caches[0], lent=borrowed
+        )
         states = self.around_attention.leave(states, own.output)
         entered = self.around_cross_attention.enter(states)
         borrowed = lends.cross if self.cross_attention.borrows else None
-        cross = self.cross_attention(
+        cross = self.cross_attention.by_rows(
             entered, around.memory, around.cross, cache=around.caches[1], lent=borrowed
         )
         states = self.around_cross_attention.leave(states, cross.output)

@@ -12,6 +12,7 @@ from torch import Tensor
 from nmt.attention.config import AttentionSections
 from nmt.attention.contract import Cache
 from nmt.attention.layout import Layout
+from nmt.attention.rows import Rows
 from nmt.model.config import ModelConfig
 from nmt.model.contract import DecodingState, EncoderDecoder, Memory
 from nmt.model.embeddings import WordEmbeddings, output_matrix, word_matrices
@@ -97,9 +98,9 @@ class RecurrentModel(EncoderDecoder, Recomputing):
         )
 
     def step(
-        self, state: DecodingState, ids: Tensor, parents: Tensor
+        self, state: DecodingState, ids: Tensor, parents: Tensor, rows: Rows | None = None
     ) -> tuple[Tensor, RecurrentState]:
-        """Extend each hypothesis' parent by an id, both (B, beam)."""
+        """Extend each hypothesis' parent by an id, both (B, beam); all rows are computed."""
         assert isinstance(state, RecurrentState)
         state = state.follow(parents)
         state = replace(state, sentences=self.breaks.enter(state.sentences, ids))
@@ -108,6 +109,7 @@ class RecurrentModel(EncoderDecoder, Recomputing):
         output, position = self.decoder.advance(entering, flattened(state), attend)
         hidden, fed = unflattened(position, ids.size(1))
         states = self.decoder.finish(output).view(*ids.shape, -1)
+        states = states if rows is None else rows.pack(states)
         return states, replace(state, hidden=hidden, fed=fed, length=state.length + 1)
 
     def _asked(self, cache: Cache, layout: Layout) -> Attend:

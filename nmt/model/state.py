@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nmt.attention.contract import Cache
 from nmt.attention.layout import Layout
+from nmt.attention.rows import Rows
 from nmt.model.contract import DecodingState
 
 
@@ -50,7 +51,7 @@ class DecoderState(DecodingState):
         length = self.length + 1
         return replace(self, ancestry=ancestry, own=own, length=length, sentences=past)
 
-    def own_layout(self) -> Layout:
+    def own_layout(self, rows: Rows | None = None) -> Layout:
         """Describe self-attention of the position just entered: all of one's own past."""
         beam = self.ancestry.size(1)
         return Layout(
@@ -59,10 +60,11 @@ class DecoderState(DecodingState):
             ancestry=self.ancestry[:, :, : self.length],
             query_sentences=self._present(),
             key_sentences=None if self.sentences is None else self.sentences[:, :, : self.length],
+            rows=rows,
             device=self.ancestry.device,
         )
 
-    def cross_layout(self) -> Layout:
+    def cross_layout(self, rows: Rows | None = None) -> Layout:
         """Describe cross-attention: hypotheses look at all of their source."""
         return Layout(
             num_queries=self.ancestry.size(1),
@@ -72,6 +74,7 @@ class DecoderState(DecodingState):
             hypotheses=True,
             query_sentences=self._present(),
             key_sentences=self.source_sentences,
+            rows=rows,
             device=self.ancestry.device,
         )
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nmt.attention.config import AttentionSections
 from nmt.attention.contract import Lent
 from nmt.attention.layout import Layout
+from nmt.attention.rows import Rows
 from nmt.model.config import ModelConfig
 from nmt.model.contract import DecodingState, EncoderDecoder, Memory
 from nmt.model.embeddings import Embeddings, output_matrix, word_matrices
@@ -104,16 +105,17 @@ class Transformer(EncoderDecoder, Recomputing):
         return memory.lengths.new_zeros((memory.lengths.size(0), beam, limit))
 
     def step(
-        self, state: DecodingState, ids: Tensor, parents: Tensor
+        self, state: DecodingState, ids: Tensor, parents: Tensor, rows: Rows | None = None
     ) -> tuple[Tensor, DecoderState]:
         """Extend each hypothesis' parent by an id, both (B, beam)."""
         assert isinstance(state, DecoderState)
-        states = self.target_embeddings.at_step(ids, state.length)
+        entering = ids if rows is None else rows.pack(ids)
+        states = self.target_embeddings.at_step(entering, state.length)
         state = state.follow(parents)
         if state.sentences is not None:
             numbers = self.breaks.extend(state.sentences, ids, state.length - 1)
             state = replace(state, sentences=numbers)
-        layouts = state.own_layout(), state.cross_layout()
+        layouts = state.own_layout(rows), state.cross_layout(rows)
         caches, lends = [], Lends()
         for layer, *pair in zip(self.decoder, state.own, state.cross, strict=True):
             around = Surroundings(None, *layouts, caches=(pair[0], pair[1]))

@@ -11,6 +11,7 @@ from typing import Generic
 import torch
 from torch import Tensor
 
+from nmt.attention.rows import Rows
 from nmt.search.config import SearchConfig
 from nmt.search.expansion import (
     Choice,
@@ -74,6 +75,9 @@ def beam_search(
     group prefers ids that earlier ones do not go on with in the same step; that decides what it
     keeps, and enters neither log-probability nor score.
 
+    With `prune` a group gives up hypotheses that are so much less probable than the best that
+    goes on beside them; then fewer than `beam` may end. What goes on is all that is computed.
+
     Args:
         limits: For each sentence the most ids of a translation, its end included.
         choice: What finds the continuations of a group.
@@ -82,14 +86,16 @@ def beam_search(
         For each sentence up to `nbest` distinct hypotheses, best first.
 
     Source: Vijayakumar et al. (2018), https://arxiv.org/abs/1610.02424, section 4, for groups;
+    Freitag and Al-Onaizan (2017), https://arxiv.org/abs/1702.01806, section 3, for pruning;
     OpenNMT/CTranslate2, src/decoding.cc, `BeamSearch::search`, for its rules.
     """
     done: Done = [[[] for _ in range(config.groups)] for _ in limits]
     live = begin(scorer, source, ends, limits, config)
     while len(live.sentences):
-        candidates, state = scorer.step(live.state, live.history[:, :, -1], live.parents)
+        rows = Rows.of(live.totals.isfinite())
+        candidates, state = scorer.step(live.state, live.history[:, :, -1], live.parents, rows)
         live = advance(replace(live, state=state), candidates, ends.end, done, config, choice)
-        live = drop_done(scorer, live, done, config)
+        live = drop_done(scorer, prune(live, config), done, config)
     return [pool(groups)[: config.nbest] for groups in done]
 
 
@@ -180,6 +186,15 @@ def follow(live: Live[State], grown: Sequence[Expansion]) -> Live[State]:
     past = live.history.gather(1, parents.unsqueeze(-1).expand(-1, -1, live.history.size(2)))
     history = torch.cat([past, ids.unsqueeze(-1)], dim=-1)
     return replace(live, history=history, parents=parents, totals=totals)
+
+
+def prune(live: Live[State], config: SearchConfig) -> Live[State]:
+    """Give up what lies too far below the best of its group that goes on."""
+    if not config.prune:
+        return live
+    totals = live.totals.unflatten(1, (config.groups, -1))  # (B, G, w)
+    hopeless = totals < totals.amax(-1, keepdim=True) - config.prune
+    return replace(live, totals=totals.masked_fill(hopeless, -torch.inf).flatten(1))
 
 
 def drop_done(

@@ -9,7 +9,7 @@ from nmt.errors import ConfigError
 from nmt.settings import setting
 from nmt.text.phrases import Phrases, phrases_of
 
-OF_BEAM = ("stop", "groups", "coverage_beta")
+OF_BEAM = ("stop", "groups", "coverage_beta", "prune")
 OF_SAMPLING = ("temperature", "top_k", "top_p", "epsilon", "mbr_samples")
 OF_METHOD = ("method", "beam", "nbest", "mbr", "diversity", *OF_BEAM, *OF_SAMPLING)
 NO_RISK = "none"
@@ -43,6 +43,11 @@ class SearchConfig:
         "A sentence is done: beam, when as many hypotheses have ended as the beam is wide; bound, "
         "when no other can become one of the n best; ctranslate2, by that library's rules.",
         choices=("beam", "bound", "ctranslate2"),
+    )
+    prune: float = setting(
+        0.0,
+        "Faster: a hypothesis is given up when its log-probability lies further than this below "
+        "the best that goes on beside it; 0: none is.",
     )
     nbest: int = setting(1, "Translations given for each line, best first; samples as drawn.")
     groups: int = setting(1, "Parts of the beam that avoid each other's words (diverse beam).")
@@ -163,15 +168,20 @@ class SearchConfig:
                 f"search.mbr = {self.mbr!r} chooses among the beam: search.beam must be at least "
                 f"2, not {self.beam}"
             )
-        for name in ("diversity", "coverage_beta"):
+        for name in ("diversity", "coverage_beta", "prune"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"search.{name} must be at least 0, not {getattr(self, name)}")
+        if self.prune and self.must:
+            raise ConfigError(
+                f"search.prune = {self.prune} excludes search.must: what has yet to say a phrase "
+                "is less probable, and would be given up"
+            )
         if self.cuts:
             self._refuse_unlike_ctranslate2()
 
     def _refuse_unlike_ctranslate2(self) -> None:
         """Refuse what that library has not, or does in another way."""
-        plain = {"groups": 1, "coverage_beta": 0.0, "length_penalty": "power"}
+        plain = {"groups": 1, "coverage_beta": 0.0, "prune": 0.0, "length_penalty": "power"}
         if self.length_alpha == 0:
             plain["nbest"] = 1  # it then stops at whichever ends as the best of all
         for name, usual in plain.items():

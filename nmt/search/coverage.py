@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nmt.attention.rows import Rows
 from nmt.errors import ConfigError
 from nmt.model.contract import DecodingState
 from nmt.model.weights import listening
@@ -73,11 +74,11 @@ class CoverageScorer:
         return CoverageState(self.scorer.start(source, beam, limit), nothing, real)
 
     def step(
-        self, state: CoverageState, ids: Tensor, parents: Tensor
+        self, state: CoverageState, ids: Tensor, parents: Tensor, rows: Rows | None = None
     ) -> tuple[CoverageCandidates, CoverageState]:
         """Run the decoder on one position, and see what it looks at."""
         with listening(self.scorer.model) as heard:
-            candidates, inner = self.scorer.step(state.state, ids, parents)
+            candidates, inner = self.scorer.step(state.state, ids, parents, rows)
         if not heard:
             raise no_weights(self.beta)
         before = state.coverage.gather(1, parents.unsqueeze(-1).expand_as(state.coverage))

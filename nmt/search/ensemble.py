@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nmt.attention.rows import Rows
 from nmt.search.config import SPACES
 from nmt.search.scorer import Candidates, Scorer, Source, top_in_order
 
@@ -110,11 +111,11 @@ class EnsembleScorer:
         return EnsembleState(tuple(scorer.start(mine, beam, limit) for scorer, mine in pairs))
 
     def step(
-        self, state: EnsembleState, ids: Tensor, parents: Tensor
+        self, state: EnsembleState, ids: Tensor, parents: Tensor, rows: Rows | None = None
     ) -> tuple[Candidates, EnsembleState]:
         """Let each take a step; one alone needs no average."""
         pairs = zip(self.scorers, state.states, strict=True)
-        taken = [scorer.step(each, ids, parents) for scorer, each in pairs]
+        taken = [scorer.step(each, ids, parents, rows) for scorer, each in pairs]
         parts, following = [part for part, _ in taken], tuple(each for _, each in taken)
         if len(parts) == 1:
             return parts[0], EnsembleState(following)

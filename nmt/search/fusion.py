@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
+from nmt.attention.rows import Rows
 from nmt.errors import ConfigError
 from nmt.model.compute import Compute
 from nmt.model.language import LanguageModel
@@ -91,11 +92,15 @@ class FusedScorer(Generic[State, Other]):
         )
 
     def step(
-        self, state: FusedState[State, Other], ids: Tensor, parents: Tensor
+        self,
+        state: FusedState[State, Other],
+        ids: Tensor,
+        parents: Tensor,
+        rows: Rows | None = None,
     ) -> tuple[FusedCandidates, FusedState[State, Other]]:
         """Ask both what may follow."""
-        candidates, own = self.scorer.step(state.state, ids, parents)
-        others, other = self.other.step(state.other, ids, parents)
+        candidates, own = self.scorer.step(state.state, ids, parents, rows)
+        others, other = self.other.step(state.other, ids, parents, rows)
         return FusedCandidates(candidates, others, self.weight), FusedState(own, other)
 
     def select(

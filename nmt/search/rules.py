@@ -11,6 +11,7 @@ from typing import Generic, Protocol
 import torch
 from torch import Tensor
 
+from nmt.attention.rows import Rows
 from nmt.search.scorer import Candidates, Scorer, Source, State, top_in_order
 
 
@@ -127,13 +128,13 @@ class RuledScorer(Generic[State]):
         return RuledState(self.scorer.start(source, beam, limit), past)
 
     def step(
-        self, state: RuledState[State], ids: Tensor, parents: Tensor
+        self, state: RuledState[State], ids: Tensor, parents: Tensor, rows: Rows | None = None
     ) -> tuple[RuledCandidates, RuledState[State]]:
         """Extend what is written, and score what may follow."""
         written = state.past.ids
         written = written.gather(1, parents.unsqueeze(-1).expand_as(written))
         written = torch.cat([written, ids.unsqueeze(-1)], dim=-1)
-        candidates, inner = self.scorer.step(state.state, ids, parents)
+        candidates, inner = self.scorer.step(state.state, ids, parents, rows)
         past = Past(written[:, :, 1:], state.past.sentences)
         following = RuledState(inner, Past(written, state.past.sentences))
         return RuledCandidates(candidates, past, self.rules), following

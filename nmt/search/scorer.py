@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from nmt.attention.rows import Rows
 from nmt.model.compute import Compute
 from nmt.model.contract import DecodingState, SequenceModel
 from nmt.model.lowered import lowered, quantised
@@ -56,8 +57,14 @@ class Scorer(Protocol[State]):
     def start(self, source: Source, beam: int, limit: int) -> State:
         """Begin `beam` hypotheses, of at most `limit` ids, of each sentence."""
 
-    def step(self, state: State, ids: Tensor, parents: Tensor) -> tuple[Candidates, State]:
-        """Extend each hypothesis' parent by an id, both (B, beam)."""
+    def step(
+        self, state: State, ids: Tensor, parents: Tensor, rows: Rows | None = None
+    ) -> tuple[Candidates, State]:
+        """Extend each hypothesis' parent by an id, both (B, beam).
+
+        Nothing is asked about hypotheses that are not among `rows`, where that is given: their
+        log-probabilities may be anything but NaN.
+        """
 
     def select(self, state: State, sentences: Tensor) -> State:
         """Keep some sentences, given by index."""
@@ -65,9 +72,14 @@ class Scorer(Protocol[State]):
 
 @dataclass(frozen=True)
 class ScoreCandidates:
-    """Candidates given by a score for each id, (B, beam, V); softmax makes them probabilities."""
+    """Candidates given by a score for each id; softmax makes them probabilities.
+
+    Attributes:
+        scores: (B, beam, V), or (1, R, V) of some rows: the others have no possible id.
+    """
 
     scores: Tensor
+    rows: Rows | None = None
 
     @cached_property
     def _log_probs(self) -> Tensor:
@@ -75,16 +87,27 @@ class ScoreCandidates:
 
     def log_probs(self) -> Tensor:
         """Give the log-probability of every id."""
-        return self._log_probs
+        return self._log_probs if self.rows is None else impossible(self._log_probs, self.rows)
 
     def top(self, width: int) -> tuple[Tensor, Tensor]:
         """Give the best."""
         # By score, since scores that differ may have log-probabilities that do not.
         ids = top_in_order(self.scores, min(width, self.scores.size(-1)))[1]
-        return self._log_probs.gather(-1, ids), ids
+        best = self._log_probs.gather(-1, ids)
+        return (best, ids) if self.rows is None else spread_best(best, ids, self.rows)
 
     def bonus(self) -> None:
         """Give nothing."""
+
+
+def impossible(log_probs: Tensor, rows: Rows) -> Tensor:
+    """Put log-probabilities (1, R, ...) where they belong, and nothing possible elsewhere."""
+    return rows.spread(log_probs, -torch.inf)
+
+
+def spread_best(best: Tensor, ids: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+    """Put the best of some rows, (1, R, width), where they belong, (B, beam, width)."""
+    return impossible(best, rows), rows.spread(ids, 0)
 
 
 def top_in_order(scores: Tensor, width: int) -> tuple[Tensor, Tensor]:
@@ -162,18 +185,18 @@ class ModelScorer:
             return self.model.begin((source.ids, source.lengths), beam, limit)
 
     def step(
-        self, state: DecodingState, ids: Tensor, parents: Tensor
+        self, state: DecodingState, ids: Tensor, parents: Tensor, rows: Rows | None = None
     ) -> tuple[ScoreCandidates, DecodingState]:
-        """Run the decoder on one position of every hypothesis, and score the vocabulary."""
-        states, state = self.states(state, ids, parents)
-        return ScoreCandidates(self.projection.times(states)), state
+        """Run the decoder on one position of the hypotheses, and score the vocabulary."""
+        states, state = self.states(state, ids, parents, rows)
+        return ScoreCandidates(self.projection.times(states), rows), state
 
     def states(
-        self, state: DecodingState, ids: Tensor, parents: Tensor
+        self, state: DecodingState, ids: Tensor, parents: Tensor, rows: Rows | None
     ) -> tuple[Tensor, DecodingState]:
-        """Run the decoder on one position of every hypothesis, (B, beam, D)."""
+        """Run the decoder on one position, as (B, beam, D), or (1, R, D) of some rows."""
         with self.compute.autocast():
-            return self.model.step(state, ids, parents)
+            return self.model.step(state, ids, parents, rows)
 
     def select(self, state: DecodingState, sentences: Tensor) -> DecodingState:
         """Keep some sentences."""

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from nmt.attention.rows import Rows
 from nmt.model.contract import DecodingState
 from nmt.model.matrices import Matrix
 from nmt.model.shortlist import Shortlist
-from nmt.search.scorer import ModelScorer, Source, top_in_order
+from nmt.search.scorer import ModelScorer, Source, impossible, spread_best, top_in_order
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class ShortCandidates:
     """Candidates among some pieces: all others are impossible.
 
     Attributes:
-        scores: (B, k, U)
+        scores: (B, k, U), or (1, R, U) of some rows: the others have no possible id.
         pieces: (U,) ids in order.
         vocab_size: V.
     """
@@ -43,17 +44,20 @@ class ShortCandidates:
     scores: Tensor
     pieces: Tensor
     vocab_size: int
+    rows: Rows | None = None
 
     def log_probs(self) -> Tensor:
         """Give the log-probability of every id."""
         shape = (*self.scores.shape[:-1], self.vocab_size)
         full = self.scores.new_full(shape, -torch.inf)
-        return full.index_copy_(-1, self.pieces, self.scores.log_softmax(-1))
+        full.index_copy_(-1, self.pieces, self.scores.log_softmax(-1))
+        return full if self.rows is None else impossible(full, self.rows)
 
     def top(self, width: int) -> tuple[Tensor, Tensor]:
         """Give the best."""
         places = top_in_order(self.scores, min(width, self.scores.size(-1)))[1]
-        return self.scores.log_softmax(-1).gather(-1, places), self.pieces[places]
+        best, ids = self.scores.log_softmax(-1).gather(-1, places), self.pieces[places]
+        return (best, ids) if self.rows is None else spread_best(best, ids, self.rows)
 
     def bonus(self) -> None:
         """Give nothing."""
@@ -77,13 +81,16 @@ class ShortlistScorer:
         return ShortState(decoding, pieces, self.scorer.projection.columns(pieces), closed)
 
     def step(
-        self, state: ShortState, ids: Tensor, parents: Tensor
+        self, state: ShortState, ids: Tensor, parents: Tensor, rows: Rows | None = None
     ) -> tuple[ShortCandidates, ShortState]:
-        """Run the decoder on one position of every hypothesis."""
-        states, decoding = self.scorer.states(state.decoding, ids, parents)
-        scores = state.projection.times(states).add_(state.closed)
-        size = len(self.scorer.output)
-        return ShortCandidates(scores, state.pieces, size), replace(state, decoding=decoding)
+        """Run the decoder on one position of the hypotheses."""
+        states, decoding = self.scorer.states(state.decoding, ids, parents, rows)
+        closed = state.closed
+        if rows is not None:
+            closed = rows.pack(closed.expand(*rows.size, -1))
+        scores = state.projection.times(states).add_(closed)
+        found = ShortCandidates(scores, state.pieces, len(self.scorer.output), rows)
+        return found, replace(state, decoding=decoding)
 
     def select(self, state: ShortState, sentences: Tensor) -> ShortState:
         """Keep some sentences."""

@@ -96,6 +96,10 @@ ERRORS = {
         ["--set", "compute.precision=bf16"],
         "compute.precision is what the marks differ in, exact and fast; leave it out",
     ),
+    "what only one mark prunes": (
+        ["--set", "search.prune=3"],
+        "search.prune is what the marks differ in, exact and fast; leave it out",
+    ),
     "what the other mark decides": (
         ["--set", "search.shortlist=true"],
         "search.shortlist is what the marks differ in, exact and fast; leave it out",

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nmt.attention.rows import Rows
 from nmt.search.scorer import Source
 
 NUM_CODES = 61
@@ -64,7 +65,7 @@ class TableScorer:
         return self._hand_out(TableState(codes, source.ids[:, 0]))
 
     def step(
-        self, state: TableState, ids: Tensor, parents: Tensor
+        self, state: TableState, ids: Tensor, parents: Tensor, rows: Rows | None = None
     ) -> tuple[TableCandidates, TableState]:
         self._take_back(state)
         assert self._left, "more steps than were announced"

@@ -58,10 +58,18 @@ def slow(scorer: Any, sentence: int, limit: int, config: SearchConfig) -> list[H
                 score = config.score(-cost, length) + scorer.gain(sentence, live[row][1])
                 done.append(Hypothesis(live[row][1][1:], -cost, score))
         live = [(-cost, (*live[row][1], id_)) for cost, row, id_ in ranked if id_ != END]
-        live = live[: config.beam]
+        live = hopeful(live[: config.beam], config)
         if len(done) >= config.beam and config.stop == "beam":
             break
     return sorted(done, key=lambda hypothesis: -hypothesis.score)[: config.nbest]
+
+
+def hopeful(
+    live: list[tuple[float, tuple[int, ...]]], config: SearchConfig
+) -> list[tuple[float, tuple[int, ...]]]:
+    """Keep what lies no further below the best than pruning allows."""
+    best = max((total for total, _ in live), default=0.0)
+    return [each for each in live if not config.prune or each[0] >= best - config.prune]
 
 
 def check_same(found: Sequence[Hypothesis], expected: Sequence[Hypothesis]) -> None:
@@ -110,6 +118,34 @@ def test_a_beam_is_a_slow_beam_with_ties_to_the_lower_row_then_the_lower_id(
     found = beam_search(scorer, sentences(0, 1, 2), ENDS, limits, config)
     for sentence, limit in enumerate(limits):
         check_same(found[sentence], slow(scorer, sentence, limit, config))
+
+
+@pytest.mark.parametrize(("groups", "stop"), [(1, "beam"), (1, "bound"), (2, "beam")])
+@pytest.mark.parametrize("prune", [0.1, 0.3])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_pruned_beam_is_a_slow_one(
+    make_scorer: MakeScorer,
+    sentences: MakeSource,
+    groups: int,
+    stop: str,
+    prune: float,
+    seed: int,
+) -> None:
+    scorer, limits = make_scorer(seed), [7, 1, 4]
+    config = SearchConfig(beam=6, nbest=6, groups=groups, stop=stop, prune=prune)
+    found = beam_search(scorer, sentences(0, 1, 2), ENDS, limits, config)
+    whole = beam_search(scorer, sentences(0, 1, 2), ENDS, limits, replace(config, prune=1000.0))
+    assert whole == beam_search(
+        scorer, sentences(0, 1, 2), ENDS, limits, replace(config, prune=0.0)
+    )
+    assert found != whole
+    for sentence, limit in enumerate(limits):
+        by_hand = (
+            slow(scorer, sentence, limit, config)
+            if groups == 1
+            else slow_groups(scorer, sentence, limit, config)
+        )
+        check_same(found[sentence], by_hand)
 
 
 def test_ties_in_a_flat_table_go_to_the_lower_row_then_the_lower_id(
@@ -293,7 +329,8 @@ def slow_groups(scorer: Any, sentence: int, limit: int, config: SearchConfig) ->
                     ids = live[group][row][1][1:]
                     done[group].append(Hypothesis(ids, total, config.score(total, length)))
             kept = [each for each in ranked if each[2] != END][:width]
-            live[group] = [(total, (*live[group][row][1], id_)) for _, row, id_, total in kept]
+            grown = [(total, (*live[group][row][1], id_)) for _, row, id_, total in kept]
+            live[group] = hopeful(grown, config)
             for each in kept:
                 taken[each[2]] = taken.get(each[2], 0) + 1
     found = {each.ids: each for group in reversed(done) for each in group}
@@ -334,7 +371,7 @@ def test_groups_begin_apart_when_that_is_worth_enough(
         assert len({each.ids[place] for each in found}) == 4
 
 
-@pytest.mark.parametrize("settings", [{"groups": 2}, {"stop": "bound"}])
+@pytest.mark.parametrize("settings", [{"groups": 2}, {"stop": "bound"}, {"prune": 0.7}])
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_the_search_a_sentence_is_translated_alike_alone(
     make_scorer: MakeScorer, sentences: MakeSource, settings: dict[str, Any], seed: int

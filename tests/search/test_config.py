@@ -35,6 +35,8 @@ def test_a_translations_limit_grows_with_its_source(
         ({"groups": 5, "diversity": -1.0}, "search.diversity must be at least 0, not -1.0"),
         ({"diversity": 1.0}, "search.diversity = 1.0 needs search.groups of at least 2, not 1"),
         ({"coverage_beta": -0.1}, "search.coverage_beta must be at least 0, not -0.1"),
+        ({"prune": -1.0}, "search.prune must be at least 0, not -1.0"),
+        ({"prune": 1.0, "must": ("Haus",)}, "search.prune = 1.0 excludes search.must"),
         (
             {"temperature": 0.5},
             "search.temperature = 0.5 needs search.method = 'sample', not 'beam'",
@@ -59,6 +61,7 @@ def test_a_search_that_cannot_be_is_refused(settings: dict[str, Any], message: s
         ({"diversity": 1.0}, "search.diversity = 1.0 needs search.method = 'beam', not 'sample'"),
         ({"stop": "bound"}, "search.stop = 'bound' needs search.method = 'beam', not 'sample'"),
         ({"coverage_beta": 0.2}, "search.coverage_beta = 0.2 needs search.method = 'beam'"),
+        ({"prune": 1.0}, "search.prune = 1.0 needs search.method = 'beam', not 'sample'"),
         ({"temperature": 0.0}, "search.temperature must be above 0, not 0.0"),
         ({"temperature": math.inf}, "search.temperature must be above 0, not inf"),
         ({"temperature": math.nan}, "search.temperature must be above 0, not nan"),

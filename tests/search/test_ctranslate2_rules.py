@@ -89,6 +89,7 @@ def test_a_hypothesis_is_cut_off_at_the_limit_not_ended(
     [
         ({"beam": 4, "groups": 2}, r"search.groups = 2, .* it needs 1"),
         ({"coverage_beta": 0.2}, r"search.coverage_beta = 0.2, .* it needs 0.0"),
+        ({"prune": 1.0}, r"search.prune = 1.0, .* it needs 0.0"),
         ({"length_penalty": "gnmt"}, r"search.length_penalty = 'gnmt', .* it needs 'power'"),
         ({"nbest": 2, "length_alpha": 0.0}, r"search.nbest = 2, .* it needs 1"),
     ],

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nmt.attention.config import ROLES, AttentionSections
+from nmt.attention.rows import Rows
 from nmt.attention.variants import VARIANTS
 from nmt.checks.case import small
 from nmt.model.build import build_model
@@ -143,12 +144,14 @@ class Recomputing:
     def start(self, source: Source, beam: int, limit: int) -> Past:
         return Past(list(range(len(source.ids))), torch.zeros(len(source.ids), beam, 0).long())
 
-    def step(self, state: Past, ids: Tensor, parents: Tensor) -> tuple[ScoreCandidates, Past]:
+    def step(
+        self, state: Past, ids: Tensor, parents: Tensor, rows: Rows | None = None
+    ) -> tuple[ScoreCandidates, Past]:
         past = state.ids.gather(1, parents.unsqueeze(-1).expand_as(state.ids))
         past = torch.cat([past, ids.unsqueeze(-1)], dim=-1)
         scores = [
-            full_scores(self.model, sentence(number), rows)[:, -1]
-            for number, rows in zip(state.sentences, past, strict=True)
+            full_scores(self.model, sentence(number), beam)[:, -1]
+            for number, beam in zip(state.sentences, past, strict=True)
         ]
         return ScoreCandidates(torch.stack(scores)), replace(state, ids=past)
 
@@ -168,11 +171,12 @@ def check_same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
 @torch.inference_mode()
 def test_with_caches_a_search_finds_what_it_finds_by_full_passes(kind: Kind) -> None:
     model, config = make(kind), SearchConfig(beam=3, nbest=3)
-    cached = beam_search(ModelScorer(model, COMPUTE), batch(), ENDS, LIMITS, config)
-    uncached = beam_search(Recomputing(model), batch(), ENDS, LIMITS, config)
-    for found, expected in zip(cached, uncached, strict=True):
-        assert len(found) == 3
-        check_same(found, expected)
+    for pruned in (config, replace(config, prune=0.5)):
+        cached = beam_search(ModelScorer(model, COMPUTE), batch(), ENDS, LIMITS, pruned)
+        uncached = beam_search(Recomputing(model), batch(), ENDS, LIMITS, pruned)
+        for found, expected in zip(cached, uncached, strict=True):
+            assert len(found) == 3 or pruned.prune
+            check_same(found, expected)
 
 
 @pytest.mark.sampled(2)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from nmt.attention.config import AttentionSections
+from nmt.attention.rows import Rows
 from nmt.model.build import build_model
 from nmt.model.compute import Compute
 from nmt.model.config import ModelConfig
@@ -110,7 +111,7 @@ class Masked:
         return self.scorer.start(source, beam, limit), allowed
 
     def step(
-        self, state: tuple[object, Tensor], ids: Tensor, parents: Tensor
+        self, state: tuple[object, Tensor], ids: Tensor, parents: Tensor, rows: Rows | None = None
     ) -> tuple[ScoreCandidates, tuple[object, Tensor]]:
         candidates, after = self.scorer.step(state[0], ids, parents)  # type: ignore[arg-type]
         scores = candidates.scores.masked_fill(~state[1].unsqueeze(1), -torch.inf)

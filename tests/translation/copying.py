@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nmt.attention.config import AttentionSections
+from nmt.attention.rows import Rows
 from nmt.model.build import build_model
 from nmt.model.compute import Compute
 from nmt.model.config import ModelConfig
@@ -69,9 +70,12 @@ class Copier(EncoderDecoder):
         assert limit <= self.max_length
         return CopyState(memory.states, 0)
 
-    def step(self, state: CopyState, ids: Tensor, parents: Tensor) -> tuple[Tensor, CopyState]:
+    def step(
+        self, state: CopyState, ids: Tensor, parents: Tensor, rows: Rows | None = None
+    ) -> tuple[Tensor, CopyState]:
         place = min(state.step, state.states.size(1) - 1)
         states = state.states[:, place].unsqueeze(1).expand(-1, ids.size(1), -1)
+        states = states if rows is None else rows.pack(states)
         return states, replace(state, step=state.step + 1)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nmt import translate
+from nmt.attention.rows import Rows
 from nmt.model.compute import on_threads
 from nmt.model.config import ModelConfig
 from nmt.model.contract import EncoderDecoder, Memory
@@ -116,9 +117,11 @@ def test_each_line_is_alone_on_one_thread_only_if_asked_for(
     seen = set()
 
     class Watched(Copier):
-        def step(self, state: CopyState, ids: Tensor, parents: Tensor) -> tuple[Tensor, CopyState]:
+        def step(
+            self, state: CopyState, ids: Tensor, parents: Tensor, rows: Rows | None = None
+        ) -> tuple[Tensor, CopyState]:
             seen.add((len(ids), torch.get_num_threads()))
-            return super().step(state, ids, parents)
+            return super().step(state, ids, parents, rows)
 
     made = translator(Watched(segmenter.vocab_size), segmenter, batch_invariant=alone)
     with on_threads(2):
