@@ -4,12 +4,16 @@ B batch, T queries, S keys, L blocks of a tile.
 """
 
 import functools
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from nmt.attention.rows import Rows
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,17 @@ class Layout:
         if tile is not None:
             return tile.queries + self.offset, tile.keys
         return self._positions
+
+    def once(self, key: Hashable, work_out: Callable[[], Made]) -> Made:
+        """Give what follows from the geometry alone: worked out once for all layers."""
+        if key not in self._worked_out:
+            self._worked_out[key] = work_out()
+        made: Made = self._worked_out[key]
+        return made
+
+    @functools.cached_property
+    def _worked_out(self) -> dict[Hashable, Any]:
+        return {}
 
     @functools.cached_property
     def _blind(self) -> Tensor | None:

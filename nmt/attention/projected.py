@@ -14,7 +14,7 @@ from nmt.attention.contract import Attention, Cache, Lent, Place, working_type
 from nmt.attention.dense import Composition, pattern_of
 from nmt.attention.layout import Layout
 from nmt.attention.projections import PackedLinear, parts_of
-from nmt.attention.rotary import rotated
+from nmt.attention.rotary import Turn, rotated, turn_of
 from nmt.errors import ConfigError
 
 
@@ -137,10 +137,9 @@ class ProjectedAttention(Attention):
             assert value is not None
             return None, None, value
         if self.config.positions == "rotary":
-            positions = layout.positions()
-            now = positions[0]
-            query = rotated(query, now)
-            key = None if key is None else rotated(key, now if layout.is_step else positions[1])
+            query = rotated(query, turn_at(layout, query, of_keys=False))
+            if key is not None:
+                key = rotated(key, turn_at(layout, key, of_keys=not layout.is_step))
         query = self.composition.score.of_query(query)
         key = None if key is None else self.composition.score.of_key(key)
         assert value is not None or key is None
@@ -179,6 +178,14 @@ class ProjectedAttention(Attention):
     def _keys_are_values(self) -> bool:
         tied = self.config.tied == "key-value" and self.config.positions != "rotary"
         return tied and self.composition.score.keeps_keys
+
+
+def turn_at(layout: Layout, heads: Tensor, *, of_keys: bool) -> Turn:
+    """Give by how much queries or keys turn; worked out once for all layers."""
+    size, dtype = heads.size(-1), heads.dtype
+    return layout.once(
+        ("turn", size, dtype, of_keys), lambda: turn_of(layout.positions()[of_keys], size, dtype)
+    )
 
 
 def heads_of(place: Place, config: AttentionConfig) -> int:

@@ -3,7 +3,7 @@
 B batch, H heads, T positions, K head size.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,22 +13,32 @@ from nmt.attention.precision import exact_type
 BASE = 10000.0
 
 
-def rotated(heads: Tensor, positions: Tensor) -> Tensor:
-    """Turn (B, H, T, K) by the angles of positions (B or 1, T).
+class Turn(NamedTuple):
+    """The cosines and sines of each position's angles, (B or 1, 1, T, K) both."""
+
+    cosine: Tensor
+    sine: Tensor
+
+
+def turn_of(positions: Tensor, size: int, dtype: torch.dtype) -> Turn:
+    """Work out by how much heads of K numbers turn at positions (B or 1, T).
 
     The first half of a head is paired with the second; a last odd number stays as it is.
 
     Source: Su et al. (2021), https://arxiv.org/abs/2104.09864, equation 34.
     """
-    size, exact = heads.size(-1), exact_type(heads.dtype)
-    half = size // 2
-    rates = BASE ** (-torch.arange(half, device=heads.device, dtype=exact) / max(half, 1))
+    half, exact = size // 2, exact_type(dtype)
+    rates = BASE ** (-torch.arange(half, device=positions.device, dtype=exact) / max(half, 1))
     angles = positions.unsqueeze(-1).to(exact) * rates  # (B or 1, T, K / 2)
     cosine, sine = angles.cos(), angles.sin()
     still = cosine.new_ones(*cosine.shape[:-1], size % 2)
-    cosine = torch.cat([cosine, cosine, still], dim=-1).unsqueeze(1)  # (B or 1, 1, T, K)
-    sine = torch.cat([-sine, sine, still - 1], dim=-1).unsqueeze(1)
-    turned: Tensor = Rotation.apply(heads, cosine, sine)  # type: ignore[no-untyped-call]
+    cosine = torch.cat([cosine, cosine, still], dim=-1).unsqueeze(1)
+    return Turn(cosine, torch.cat([-sine, sine, still - 1], dim=-1).unsqueeze(1))
+
+
+def rotated(heads: Tensor, by: Turn) -> Tensor:
+    """Turn (B, H, T, K)."""
+    turned: Tensor = Rotation.apply(heads, *by)  # type: ignore[no-untyped-call]
     return turned
 
 

@@ -75,8 +75,9 @@ def beam_search(
     group prefers ids that earlier ones do not go on with in the same step; that decides what it
     keeps, and enters neither log-probability nor score.
 
-    With `prune` a group gives up hypotheses that are so much less probable than the best that
-    goes on beside them; then fewer than `beam` may end. What goes on is all that is computed.
+    With `prune` a group gives up hypotheses that are so much less probable than its best, be that
+    one that goes on or one that has ended; then fewer than `beam` may end, and a sentence is done
+    when none goes on. What goes on is all that is computed.
 
     Args:
         limits: For each sentence the most ids of a translation, its end included.
@@ -95,7 +96,7 @@ def beam_search(
         rows = Rows.of(live.totals.isfinite())
         candidates, state = scorer.step(live.state, live.history[:, :, -1], live.parents, rows)
         live = advance(replace(live, state=state), candidates, ends.end, done, config, choice)
-        live = drop_done(scorer, prune(live, config), done, config)
+        live = drop_done(scorer, prune(live, done, config), done, config)
     return [pool(groups)[: config.nbest] for groups in done]
 
 
@@ -188,12 +189,17 @@ def follow(live: Live[State], grown: Sequence[Expansion]) -> Live[State]:
     return replace(live, history=history, parents=parents, totals=totals)
 
 
-def prune(live: Live[State], config: SearchConfig) -> Live[State]:
-    """Give up what lies too far below the best of its group that goes on."""
+def prune(live: Live[State], done: Done, config: SearchConfig) -> Live[State]:
+    """Give up what lies too far below the best of its group."""
     if not config.prune:
         return live
     totals = live.totals.unflatten(1, (config.groups, -1))  # (B, G, w)
-    hopeless = totals < totals.amax(-1, keepdim=True) - config.prune
+    ended = [
+        [max((each.log_prob for each in group), default=-math.inf) for group in done[number]]
+        for number in live.sentences.tolist()
+    ]
+    best = torch.maximum(totals.amax(-1), totals.new_tensor(ended)).unsqueeze(-1)
+    hopeless = totals < best - config.prune
     return replace(live, totals=totals.masked_fill(hopeless, -torch.inf).flatten(1))
 
 

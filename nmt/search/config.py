@@ -47,7 +47,7 @@ class SearchConfig:
     prune: float = setting(
         0.0,
         "Faster: a hypothesis is given up when its log-probability lies further than this below "
-        "the best that goes on beside it; 0: none is.",
+        "the best of its sentence; 0: none is.",
     )
     nbest: int = setting(1, "Translations given for each line, best first; samples as drawn.")
     groups: int = setting(1, "Parts of the beam that avoid each other's words (diverse beam).")

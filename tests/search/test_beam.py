@@ -58,17 +58,18 @@ def slow(scorer: Any, sentence: int, limit: int, config: SearchConfig) -> list[H
                 score = config.score(-cost, length) + scorer.gain(sentence, live[row][1])
                 done.append(Hypothesis(live[row][1][1:], -cost, score))
         live = [(-cost, (*live[row][1], id_)) for cost, row, id_ in ranked if id_ != END]
-        live = hopeful(live[: config.beam], config)
+        live = hopeful(live[: config.beam], done, config)
         if len(done) >= config.beam and config.stop == "beam":
             break
     return sorted(done, key=lambda hypothesis: -hypothesis.score)[: config.nbest]
 
 
 def hopeful(
-    live: list[tuple[float, tuple[int, ...]]], config: SearchConfig
+    live: list[tuple[float, tuple[int, ...]]], done: list[Hypothesis], config: SearchConfig
 ) -> list[tuple[float, tuple[int, ...]]]:
     """Keep what lies no further below the best than pruning allows."""
-    best = max((total for total, _ in live), default=0.0)
+    totals = [total for total, _ in live] + [each.log_prob for each in done]
+    best = max(totals, default=0.0)
     return [each for each in live if not config.prune or each[0] >= best - config.prune]
 
 
@@ -330,7 +331,7 @@ def slow_groups(scorer: Any, sentence: int, limit: int, config: SearchConfig) ->
                     done[group].append(Hypothesis(ids, total, config.score(total, length)))
             kept = [each for each in ranked if each[2] != END][:width]
             grown = [(total, (*live[group][row][1], id_)) for _, row, id_, total in kept]
-            live[group] = hopeful(grown, config)
+            live[group] = hopeful(grown, done[group], config)
             for each in kept:
                 taken[each[2]] = taken.get(each[2], 0) + 1
     found = {each.ids: each for group in reversed(done) for each in group}
