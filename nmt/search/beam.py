@@ -93,7 +93,7 @@ def beam_search(
     done: Done = [[[] for _ in range(config.groups)] for _ in limits]
     live = begin(scorer, source, ends, limits, config)
     while len(live.sentences):
-        rows = Rows.of(live.totals.isfinite())
+        rows = rows_to_compute(live, config)
         candidates, state = scorer.step(live.state, live.history[:, :, -1], live.parents, rows)
         live = advance(replace(live, state=state), candidates, ends.end, done, config, choice)
         live = drop_done(scorer, prune(live, done, config), done, config)
@@ -119,6 +119,15 @@ def begin(
         parents=torch.zeros((size, beam), dtype=torch.long, device=device),
         totals=totals,
     )
+
+
+def rows_to_compute(live: Live[State], config: SearchConfig) -> Rows | None:
+    """Name the hypotheses that go on, where many do not: in the first step, and when pruned.
+
+    Otherwise a row or two of a batch go nowhere, and the digits of others would depend on it.
+    """
+    is_first = live.history.size(2) == 1
+    return Rows.of(live.totals.isfinite()) if is_first or config.prune else None
 
 
 def advance(

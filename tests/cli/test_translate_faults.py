@@ -68,9 +68,7 @@ def test_a_byte_order_mark_is_no_text(nmt: Command) -> None:
     assert translated(nmt, "\ufeffab de\nil\n") == plain
     Path("prefix").write_text("\ufeff\nmn\n")
     prefixed = translated(nmt, "ab de\nil\n", "--prefix", "prefix")
-    (free,), (begun,) = plain[0]["translations"], prefixed[0]["translations"]
-    assert begun["text"] == free["text"]
-    assert begun["log_prob"] == pytest.approx(free["log_prob"], abs=1e-5)  # another batch
+    assert prefixed[0] == plain[0]
 
 
 @pytest.mark.parametrize("flags", [(), ("--nbest", "2"), ("--method", "sample", "--nbest", "2")])
