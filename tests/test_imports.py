@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "corpus": {"text"},
     "scoring": {"text"},
     "model": {"attention", "text"},
-    "search": {"attention", "model", "text"},
+    "search": {"model", "text"},
     "ensemble": {"text", "corpus", "model", "search"},
     "sources": {"text", "model", "search", "ensemble"},
     "translate": {"text", "corpus", "model", "search", "scoring", "ensemble", "sources"},

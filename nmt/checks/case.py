@@ -70,7 +70,7 @@ class Layers(nn.Module):
             if attended.cache is not None:
                 kept.append(attended.cache)
             states = states + output
-        return Result(output, tuple(kept), weights)
+        return Result(output, tuple(kept) if caches else (), weights)
 
     def start(self, batch_size: int, beam: int, limit: int) -> tuple[Cache, ...]:
         """Make the caches of self-attention."""

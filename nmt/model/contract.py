@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.attention.contract import Attention
-from nmt.attention.rows import Rows
+from nmt.attention.rows import Rows as Rows  # search names rows, and knows no attention
 from nmt.model.sentences import Breaks
 from nmt.model.shortlist import Shortlist
 

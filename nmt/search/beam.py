@@ -11,7 +11,7 @@ from typing import Generic
 import torch
 from torch import Tensor
 
-from nmt.attention.rows import Rows
+from nmt.model.contract import Rows
 from nmt.search.config import SearchConfig
 from nmt.search.expansion import (
     Choice,

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nmt.attention.rows import Rows
 from nmt.errors import ConfigError
-from nmt.model.contract import DecodingState
+from nmt.model.contract import DecodingState, Rows
 from nmt.model.weights import listening
 from nmt.search.scorer import ModelScorer, ScoreCandidates, Source
 

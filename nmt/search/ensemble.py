@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nmt.attention.rows import Rows
+from nmt.model.contract import Rows
 from nmt.search.config import SPACES
 from nmt.search.scorer import Candidates, Scorer, Source, top_in_order
 

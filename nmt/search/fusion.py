@@ -10,9 +10,9 @@ from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
-from nmt.attention.rows import Rows
 from nmt.errors import ConfigError
 from nmt.model.compute import Compute
+from nmt.model.contract import Rows
 from nmt.model.language import LanguageModel
 from nmt.search.scorer import Candidates, ModelScorer, Scorer, Source, State, top_in_order
 

@@ -11,7 +11,7 @@ from typing import Generic, Protocol
 import torch
 from torch import Tensor
 
-from nmt.attention.rows import Rows
+from nmt.model.contract import Rows
 from nmt.search.scorer import Candidates, Scorer, Source, State, top_in_order
 
 

@@ -10,9 +10,8 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from nmt.attention.rows import Rows
 from nmt.model.compute import Compute
-from nmt.model.contract import DecodingState, SequenceModel
+from nmt.model.contract import DecodingState, Rows, SequenceModel
 from nmt.model.lowered import lowered, quantised
 from nmt.model.matrices import PlainMatrix
 

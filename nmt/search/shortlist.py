@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from nmt.attention.rows import Rows
-from nmt.model.contract import DecodingState
+from nmt.model.contract import DecodingState, Rows
 from nmt.model.matrices import Matrix
 from nmt.model.shortlist import Shortlist
 from nmt.search.scorer import ModelScorer, Source, impossible, spread_best, top_in_order

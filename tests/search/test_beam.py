@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
+from nmt.model.contract import Rows
 from nmt.search.beam import beam_search
 from nmt.search.config import SearchConfig
 from nmt.search.hypothesis import Ends, Hypothesis
@@ -147,6 +149,28 @@ def test_a_pruned_beam_is_a_slow_one(
             else slow_groups(scorer, sentence, limit, config)
         )
         check_same(found[sentence], by_hand)
+
+
+@pytest.mark.parametrize("prune", [0.0, 0.2])
+def test_what_does_not_go_on_is_not_computed(
+    make_scorer: MakeScorer,
+    sentences: MakeSource,
+    monkeypatch: pytest.MonkeyPatch,
+    prune: float,
+) -> None:
+    scorer, asked = make_scorer(1), list[tuple[int, int]]()
+    step = scorer.step
+
+    def watched(state: Any, ids: Tensor, parents: Tensor, rows: Rows | None = None) -> Any:
+        asked.append((ids.numel(), ids.numel() if rows is None else rows.count))
+        return step(state, ids, parents)
+
+    monkeypatch.setattr(scorer, "step", watched)
+    config = SearchConfig(beam=5, prune=prune)
+    beam_search(scorer, sentences(0, 1, 2), ENDS, [7, 7, 7], config)
+    assert asked[0] == (15, 3)
+    assert len(asked) > 2
+    assert all((count < size) == bool(prune) for size, count in asked[1:])
 
 
 def test_ties_in_a_flat_table_go_to_the_lower_row_then_the_lower_id(
