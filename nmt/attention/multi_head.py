@@ -21,6 +21,7 @@ from nmt.attention.kernels import Abilities, Choice, Request, choose
 from nmt.attention.layout import Layout
 from nmt.attention.products import grouped
 from nmt.attention.projected import Operands, ProjectedAttention
+from nmt.attention.rows import chosen
 from nmt.attention.stepped import stepped
 
 Kernel = Callable[[Composition, Tensor, Tensor, Tensor, Layout], Tensor]
@@ -74,9 +75,7 @@ class MultiHeadAttention(ProjectedAttention):
             context = self.context_gate(operands.query, context)
         if self.gates is not None:
             context = self.gates(context)
-        joined = context.transpose(1, 2).flatten(2)  # (B, T, H * K)
-        if layout.rows is not None:
-            joined = layout.rows.pack(joined)
+        joined = chosen(context.transpose(1, 2).flatten(2), layout.rows)  # (B, T, H * K)
         shared = self._lent(operands, lent, weights, joined)
         return Attended(
             self.output(joined), operands.cache, weights if need_weights else None, shared

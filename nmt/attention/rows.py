@@ -47,3 +47,8 @@ class Rows:
         flat = packed.new_full((self.size[0] * self.size[1], *packed.shape[2:]), fill)
         flat.index_copy_(0, self.index[: self.count], packed[0, : self.count])
         return flat.view(*self.size, *flat.shape[1:])
+
+
+def chosen(whole: Tensor, rows: Rows | None) -> Tensor:
+    """Take the rows that are computed from (B, k, ...), as (1, R, ...); all of it for None."""
+    return whole if rows is None else rows.pack(whole)

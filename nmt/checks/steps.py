@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nmt.attention.contract import Cache
 from nmt.attention.layout import Layout
-from nmt.attention.rows import Rows
+from nmt.attention.rows import Rows, chosen
 from nmt.checks.case import Case, Layers, example, sentences
 from nmt.checks.comparing import near
 
@@ -95,12 +95,14 @@ def compare_steps(case: Case, layers: Layers, beam: int, keep: dict[int, list[in
             one = alive.multinomial(1, generator=random)
             alive = torch.zeros_like(alive).scatter(1, one, 1.0)
         computed = Rows.of(alive > 0)
-        entering = states if computed is None else computed.pack(states)
+        entering = chosen(states, computed)
         result = layers(entering, entering, beams.layout(computed), beams.caches)
         beams = replace(beams, caches=result.caches)
-        expected = full(layers, beams)
-        expected = expected if computed is None else computed.pack(expected)
-        near(result.output, expected, f"step {number} with {beam} hypotheses")
+        near(
+            result.output,
+            chosen(full(layers, beams), computed),
+            f"step {number} with {beam} hypotheses",
+        )
 
 
 def full(layers: Layers, beams: Beams) -> Tensor:
@@ -140,10 +142,9 @@ def a_remembered_memory_is_the_memory(case: Case) -> None:
                 key_sentences=picked(given.layout.key_sentences, lines), rows=one_row(lines, step),
             )  # fmt: skip
             now, wanted = (
-                each[lines, step].unsqueeze(1).expand(-1, 3, -1) for each in (query, expected)
+                chosen(each[lines, step].unsqueeze(1).expand(-1, 3, -1), layout.rows)
+                for each in (query, expected)
             )
-            if layout.rows is not None:
-                now, wanted = layout.rows.pack(now), layout.rows.pack(wanted)
             result = layers(now, None, layout, caches)
             caches = result.caches
             near(result.output, wanted, f"step {step}")
@@ -151,9 +152,9 @@ def a_remembered_memory_is_the_memory(case: Case) -> None:
 
 def one_row(lines: Tensor, step: int) -> Rows | None:
     """Choose one of three rows of each line; all in the first step."""
-    chosen = torch.zeros((len(lines), 3), dtype=torch.bool)
-    chosen[:, step] = True
-    return Rows.of(chosen) if step else None
+    wanted = torch.zeros((len(lines), 3), dtype=torch.bool)
+    wanted[:, step] = True
+    return Rows.of(wanted) if step else None
 
 
 def picked(numbers: Tensor | None, lines: Tensor) -> Tensor | None:

@@ -12,7 +12,7 @@ from nmt.attention.build import build_attention
 from nmt.attention.config import AttentionSections
 from nmt.attention.contract import Cache, Lent
 from nmt.attention.layout import Layout
-from nmt.attention.rows import Rows
+from nmt.attention.rows import Rows, chosen
 from nmt.model.config import ModelConfig
 from nmt.model.contract import DecodingState, SequenceModel
 from nmt.model.embeddings import Embeddings, output_matrix, word_matrix
@@ -106,8 +106,7 @@ class LanguageModel(SequenceModel, Recomputing):
     ) -> tuple[Tensor, DecoderState]:
         """Extend each hypothesis' parent by an id, both (B, beam)."""
         assert isinstance(state, DecoderState)
-        entering = ids if rows is None else rows.pack(ids)
-        states = self.embeddings.at_step(entering, state.length)
+        states = self.embeddings.at_step(chosen(ids, rows), state.length)
         state = state.follow(parents)
         numbers = self.breaks.extend(state.sentences, ids, state.length - 1)
         state = replace(state, sentences=numbers)

@@ -12,7 +12,7 @@ from torch import Tensor
 from nmt.attention.config import AttentionSections
 from nmt.attention.contract import Cache
 from nmt.attention.layout import Layout
-from nmt.attention.rows import Rows
+from nmt.attention.rows import Rows, chosen
 from nmt.model.config import ModelConfig
 from nmt.model.contract import DecodingState, EncoderDecoder, Memory
 from nmt.model.embeddings import WordEmbeddings, output_matrix, word_matrices
@@ -108,8 +108,7 @@ class RecurrentModel(EncoderDecoder, Recomputing):
         entering = self.decoder.word(self.target_embeddings(ids)).flatten(0, 1)  # (N, G * D)
         output, position = self.decoder.advance(entering, flattened(state), attend)
         hidden, fed = unflattened(position, ids.size(1))
-        states = self.decoder.finish(output).view(*ids.shape, -1)
-        states = states if rows is None else rows.pack(states)
+        states = chosen(self.decoder.finish(output).view(*ids.shape, -1), rows)
         return states, replace(state, hidden=hidden, fed=fed, length=state.length + 1)
 
     def _asked(self, cache: Cache, layout: Layout) -> Attend:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nmt.attention.config import AttentionSections
 from nmt.attention.contract import Lent
 from nmt.attention.layout import Layout
-from nmt.attention.rows import Rows
+from nmt.attention.rows import Rows, chosen
 from nmt.model.config import ModelConfig
 from nmt.model.contract import DecodingState, EncoderDecoder, Memory
 from nmt.model.embeddings import Embeddings, output_matrix, word_matrices
@@ -109,8 +109,7 @@ class Transformer(EncoderDecoder, Recomputing):
     ) -> tuple[Tensor, DecoderState]:
         """Extend each hypothesis' parent by an id, both (B, beam)."""
         assert isinstance(state, DecoderState)
-        entering = ids if rows is None else rows.pack(ids)
-        states = self.target_embeddings.at_step(entering, state.length)
+        states = self.target_embeddings.at_step(chosen(ids, rows), state.length)
         state = state.follow(parents)
         if state.sentences is not None:
             numbers = self.breaks.extend(state.sentences, ids, state.length - 1)

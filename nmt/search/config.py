@@ -170,7 +170,9 @@ class SearchConfig:
             )
         for name in ("diversity", "coverage_beta", "prune"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise ConfigError(f"search.{name} must be at least 0, not {getattr(self, name)}")
+                raise ConfigError(
+                    f"search.{name} must be finite and at least 0, not {getattr(self, name)}"
+                )
         if self.prune and self.must:
             raise ConfigError(
                 f"search.prune = {self.prune} excludes search.must: what has yet to say a phrase "

@@ -32,10 +32,14 @@ def test_a_translations_limit_grows_with_its_source(
         ({"no_repeat_ngram": -1}, "search.no_repeat_ngram must be at least 0, not -1"),
         ({"groups": 2}, "search.groups must be at least 1 and divide search.beam = 5, not 2"),
         ({"groups": 0}, "search.groups must be at least 1 and divide search.beam = 5, not 0"),
-        ({"groups": 5, "diversity": -1.0}, "search.diversity must be at least 0, not -1.0"),
+        (
+            {"groups": 5, "diversity": -1.0},
+            "search.diversity must be finite and at least 0, not -1.0",
+        ),
         ({"diversity": 1.0}, "search.diversity = 1.0 needs search.groups of at least 2, not 1"),
-        ({"coverage_beta": -0.1}, "search.coverage_beta must be at least 0, not -0.1"),
-        ({"prune": -1.0}, "search.prune must be at least 0, not -1.0"),
+        ({"coverage_beta": -0.1}, "search.coverage_beta must be finite and at least 0, not -0.1"),
+        ({"prune": -1.0}, "search.prune must be finite and at least 0, not -1.0"),
+        ({"prune": math.inf}, "search.prune must be finite and at least 0, not inf"),
         ({"prune": 1.0, "must": ("Haus",)}, "search.prune = 1.0 excludes search.must"),
         (
             {"temperature": 0.5},
