@@ -102,7 +102,7 @@ class GrowingKeyValues(Cache):
 def selected(tensor: Tensor, sentences: Tensor, written: slice) -> Tensor:
     """Copy some sentences of (B, G, slots, beam, K) into as much memory for each."""
     kept = tensor.new_empty((len(sentences), *tensor.shape[1:]))
-    kept[:, :, written] = tensor[:, :, written].index_select(0, sentences)
+    torch.index_select(tensor[:, :, written], 0, sentences, out=kept[:, :, written])
     return kept
 
 

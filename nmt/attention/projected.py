@@ -4,6 +4,7 @@ B batch, T queries, S keys, D model size, H heads, G key/value heads, K head siz
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from torch import Tensor
@@ -14,7 +15,7 @@ from nmt.attention.contract import Attention, Cache, Lent, Place, working_type
 from nmt.attention.dense import Composition, pattern_of
 from nmt.attention.layout import Layout
 from nmt.attention.projections import PackedLinear, parts_of
-from nmt.attention.rotary import Turn, rotated, turn_of
+from nmt.attention.rotary import rotated, turn_of
 from nmt.errors import ConfigError
 
 
@@ -107,8 +108,10 @@ class ProjectedAttention(Attention):
         if self.place.is_cross:
             return self._across(query, memory, layout, cache, lent)
         assert memory is query, "self-attention attends to its own input"
-        made = self.query_key_value.heads(query, layout.rows)
-        queries, keys, values = self._transformed(made, layout)
+        turns = self.config.positions == "rotary" and "query" in self.query_key_value.parts
+        place = partial(turned, layout=layout) if turns else None
+        made = self.query_key_value.heads(query, layout.rows, place)
+        queries, keys, values = self._transformed(made)
         if self.borrows and self.config.share == "key-value":
             assert lent is not None
             assert lent.layout is not None, "lent keys come with their layout"
@@ -125,9 +128,7 @@ class ProjectedAttention(Attention):
             layout = layout.holding(held)
         return Operands(queries, *cache.past(), layout, cache)
 
-    def _transformed(
-        self, made: dict[str, Tensor], layout: Layout
-    ) -> tuple[Tensor | None, Tensor | None, Tensor]:
+    def _transformed(self, made: dict[str, Tensor]) -> tuple[Tensor | None, Tensor | None, Tensor]:
         """Turn projections into queries, keys and values as the kernels want them."""
         query, key = made.get("query"), made.get("key")
         value = made.get("value", key)
@@ -136,10 +137,6 @@ class ProjectedAttention(Attention):
         if query is None:
             assert value is not None
             return None, None, value
-        if self.config.positions == "rotary":
-            query = rotated(query, turn_at(layout, query, of_keys=False))
-            if key is not None:
-                key = rotated(key, turn_at(layout, key, of_keys=not layout.is_step))
         query = self.composition.score.of_query(query)
         key = None if key is None else self.composition.score.of_key(key)
         assert value is not None or key is None
@@ -180,12 +177,13 @@ class ProjectedAttention(Attention):
         return tied and self.composition.score.keeps_keys
 
 
-def turn_at(layout: Layout, heads: Tensor, *, of_keys: bool) -> Turn:
-    """Give by how much queries or keys turn; worked out once for all layers."""
+def turned(heads: Tensor, layout: Layout) -> Tensor:
+    """Turn queries and keys (B, n, T, K) of self-attention, which stand at the same positions."""
     size, dtype = heads.size(-1), heads.dtype
-    return layout.once(
-        ("turn", size, dtype, of_keys), lambda: turn_of(layout.positions()[of_keys], size, dtype)
-    )
+    by = layout.once(
+        ("turn", size, dtype), lambda: turn_of(layout.positions()[0], size, dtype)
+    )  # once for all layers
+    return rotated(heads, by)
 
 
 def heads_of(place: Place, config: AttentionConfig) -> int:

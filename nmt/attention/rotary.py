@@ -14,7 +14,10 @@ BASE = 10000.0
 
 
 class Turn(NamedTuple):
-    """The cosines and sines of each position's angles, (B or 1, 1, T, K) both."""
+    """The cosines and sines of each position's angles, (B or 1, 1, T, K) both.
+
+    Of a head with an odd number, the last, which stays as it is, has no sine.
+    """
 
     cosine: Tensor
     sine: Tensor
@@ -33,11 +36,13 @@ def turn_of(positions: Tensor, size: int, dtype: torch.dtype) -> Turn:
     cosine, sine = angles.cos(), angles.sin()
     still = cosine.new_ones(*cosine.shape[:-1], size % 2)
     cosine = torch.cat([cosine, cosine, still], dim=-1).unsqueeze(1)
-    return Turn(cosine, torch.cat([-sine, sine, still - 1], dim=-1).unsqueeze(1))
+    return Turn(cosine, torch.cat([-sine, sine], dim=-1).unsqueeze(1))
 
 
 def rotated(heads: Tensor, by: Turn) -> Tensor:
     """Turn (B, H, T, K)."""
+    if not heads.requires_grad:
+        return turn(heads, *by)
     turned: Tensor = Rotation.apply(heads, *by)  # type: ignore[no-untyped-call]
     return turned
 
@@ -61,6 +66,8 @@ class Rotation(torch.autograd.Function):
 def turn(heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Multiply by a cosine, and with halves swapped by a sine, in the precision of both."""
     half = heads.size(-1) // 2
-    first, second, rest = heads.split_with_sizes([half, half, heads.size(-1) - 2 * half], -1)
-    swapped = torch.cat([second, first, rest], dim=-1)
-    return torch.addcmul(heads * cosine, swapped, sine).to(heads.dtype)
+    turned = heads * cosine
+    for own, other in ((0, half), (half, 0)):
+        swapped, by = heads.narrow(-1, other, half), sine.narrow(-1, own, half)
+        turned.narrow(-1, own, half).addcmul_(swapped, by)
+    return turned.to(heads.dtype)

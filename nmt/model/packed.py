@@ -44,17 +44,37 @@ class PackedMatrix:
     def times(self, states: Tensor, bias: Tensor | None = None) -> Tensor:
         """Multiply (..., D) from the left and add a bias (N,), as (..., N) in float32."""
         rows = states.flatten(0, -2).float()
-        zero = MIDDLE if self.signed else 0
         largest = (rows.abs() if self.signed else rows).amax(-1, keepdim=True)
-        scale = largest.mul_(1.0 / (LARGEST - zero)).add_(LEAST)
+        scale = torch.addcmul(self._least, largest, self._step)
         # Cut off, not rounded, hence the half. Casting to unsigned bytes takes five times as long.
-        whole = (rows / scale).add_(zero + 0.5).to(torch.int8).view(torch.uint8)
+        whole = torch.addcmul(self._middle, rows, scale.reciprocal())
+        whole = whole.to(torch.int8).view(torch.uint8)
         sums: Tensor = torch.ops.onednn.qlinear_pointwise(
-            whole, 1.0, zero, self._packed, self.scale, self._zeros, None,
+            whole, 1.0, self._zero, self._packed, self.scale, self._zeros, None,
             1.0, 0, torch.float32, "none", [], "",
         )  # fmt: skip
         made = sums.mul_(scale) if bias is None else torch.addcmul(bias, sums, scale)
         return made.view(*states.shape[:-1], made.size(-1))
+
+    @property
+    def _zero(self) -> int:
+        """Give the byte that stands for zero."""
+        return MIDDLE if self.signed else 0
+
+    # Numbers beside tensors are made tensors of another type first, each time: some of what
+    # products of few rows take.
+
+    @cached_property
+    def _step(self) -> Tensor:
+        return torch.tensor(1.0 / (LARGEST - self._zero))
+
+    @cached_property
+    def _least(self) -> Tensor:
+        return torch.tensor(LEAST)
+
+    @cached_property
+    def _middle(self) -> Tensor:
+        return torch.full((self.whole.size(-1),), self._zero + 0.5)
 
     @cached_property
     def _zeros(self) -> Tensor:
