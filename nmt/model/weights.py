@@ -110,10 +110,11 @@ def extended(before: Weighed, weights: Tensor | None) -> Weighed:
 
 
 def ask(
-    _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    mechanism: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Ask for weights in a call that did not."""
-    return args, {**kwargs, "need_weights": True}
+    """Ask for weights in a call that did not, where there are any."""
+    assert isinstance(mechanism, Attention)
+    return args, {**kwargs, "need_weights": mechanism.gives_weights}
 
 
 def outermost(model: nn.Module) -> list[tuple[str, Attention]]:

@@ -8,10 +8,11 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from nmt.attention.config import AttentionConfig, AttentionSections
+from nmt.attention.variants import VARIANTS
 from nmt.model.contract import EncoderDecoder
 from nmt.model.layers import EncoderLayer
 from nmt.model.transformer import self_layout
-from nmt.model.weights import attention_weights, outermost
+from nmt.model.weights import Listener, attention_weights, outermost
 
 MakeModel = Callable[..., EncoderDecoder]
 
@@ -110,6 +111,24 @@ def test_where_there_are_no_weights_there_are_none(
     assert heard["decoder.0.attention"].weights is None
     assert heard["decoder.1.attention"].layer == 1
     assert heard["decoder.1.attention"].weights is not None
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_is_heard_in_every_place(
+    make_model: MakeModel, source: Pair, target: Pair, name: str
+) -> None:
+    places = VARIANTS[name].roles
+    model = make_model(
+        AttentionSections(**{role: AttentionConfig(variant=name) for role in places})
+    )
+    before, heard = model.decode(model.encode(*source), *target), Listener(model)
+    with heard.attached():
+        states = model.decode(model.encode(*source), *target)
+    assert_close(states, before)
+    mechanisms = dict(outermost(model))
+    assert heard.heard.keys() == mechanisms.keys()
+    for place, each in heard.heard.items():
+        assert (each.weights is not None) == mechanisms[place].gives_weights
 
 
 def test_a_mechanism_inside_another_is_not_heard_apart(make_model: MakeModel) -> None:
