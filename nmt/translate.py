@@ -35,7 +35,7 @@ from nmt.text.phrases import Phrases
 LINES_AT_ONCE = 2048
 LEAST_SHARE = 512  # tokens that a thread gets for itself, if there are as many
 PADDED = 1.03  # of batches to all tokens, so that none is left over
-MOST_ON_CPU = 1024  # tokens of a batch; what a larger one works on falls out of the caches
+MOST_ON_CPU = 1536  # tokens of a batch; what a larger one works on falls out of the caches
 DEMANDS = 256  # that are kept: lines often ask for the same
 NOTHING = Hypothesis((), 0.0, 0.0)
 

@@ -103,7 +103,7 @@ class SearchConfig:
     batch_tokens: int = setting(
         2048,
         "Source tokens translated at once, padding included; a processor, which is slower with "
-        "more, takes 1,024 at most.",
+        "more, takes 1,536 at most.",
     )
     batch_invariant: bool = setting(
         False,
