@@ -180,9 +180,7 @@ class ProjectedAttention(Attention):
 def turned(heads: Tensor, layout: Layout) -> Tensor:
     """Turn queries and keys (B, n, T, K) of self-attention, which stand at the same positions."""
     size, dtype = heads.size(-1), heads.dtype
-    by = layout.once(
-        ("turn", size, dtype), lambda: turn_of(layout.positions()[0], size, dtype)
-    )  # once for all layers
+    by = layout.once(("turn", size, dtype), lambda: turn_of(layout.positions()[0], size, dtype))
     return rotated(heads, by)
 
 
