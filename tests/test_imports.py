@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "nmt"
 ALWAYS = {"errors", "settings", "files", "tables", "provenance"}
 BELOW_CLI = {
-    "text", "corpus", "scoring", "model", "attention", "search", "ensemble", "sources",
+    "text", "corpus", "scoring", "model", "attention", "native", "search", "ensemble", "sources",
     "translate", "generate", "suspect",
     "validation", "training", "experiment", "advice", "launch", "show", "pictures",
 }  # fmt: skip
@@ -25,7 +25,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "corpus": {"text"},
     "scoring": {"text"},
     "model": {"attention", "text"},
-    "search": {"model", "text"},
+    "native": {"attention", "model"},
+    "search": {"model", "native", "text"},
     "ensemble": {"text", "corpus", "model", "search"},
     "sources": {"text", "model", "search", "ensemble"},
     "translate": {"text", "corpus", "model", "search", "scoring", "ensemble", "sources"},

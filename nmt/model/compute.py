@@ -31,6 +31,12 @@ class ComputeConfig:
         "and fp32 otherwise; int8, products of whole numbers, is for searches on a processor.",
         choices=("auto", "bf16", "fp32", "int8"),
     )
+    kernels: str = setting(
+        "auto",
+        "What searches compute with on a processor: compiled, code of our own that its C compiler "
+        "makes once; torch; auto is compiled where there is a compiler and it serves the model.",
+        choices=("auto", "compiled", "torch"),
+    )
     threads: int = setting(0, "Processor threads; 0 is one for each core.")
     seed: int = setting(1, "Start of every random sequence.")
     sharding: str = setting(
@@ -56,6 +62,7 @@ class Compute:
 
     Attributes:
         int8: Whether linear layers run in 8-bit integers in a search; all else is in `dtype`.
+        kernels: What searches compute with, as settings name it.
     """
 
     device: "torch.device"
@@ -63,6 +70,7 @@ class Compute:
     sharding: str = "ddp"
     seed: int = 1
     int8: bool = False
+    kernels: str = "auto"
 
     @property
     def precision(self) -> str:
@@ -117,7 +125,14 @@ def prepare(config: ComputeConfig, *, training: bool) -> Compute:
     fast = config.precision == "auto" and training and has_fast_bf16(device)
     wanted = config.precision == "bf16" or fast
     dtype = torch.bfloat16 if wanted else torch.float32
-    return Compute(device, dtype, config.sharding, config.seed, config.precision == "int8")
+    return Compute(
+        device,
+        dtype,
+        config.sharding,
+        config.seed,
+        int8=config.precision == "int8",
+        kernels=config.kernels,
+    )
 
 
 @contextlib.contextmanager

@@ -62,7 +62,7 @@ class CoverageScorer:
     """
 
     def __init__(self, scorer: ModelScorer, beta: float) -> None:
-        self.scorer = scorer
+        self.scorer = scorer.of_modules()
         self.beta = beta
 
     def start(self, source: Source, beam: int, limit: int) -> CoverageState:

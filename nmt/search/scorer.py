@@ -3,6 +3,7 @@
 B sentences, S source length, V vocabulary.
 """
 
+import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, TypeVar
@@ -13,7 +14,12 @@ from torch import Tensor
 from nmt.model.compute import Compute
 from nmt.model.contract import DecodingState, Rows, SequenceModel
 from nmt.model.lowered import lowered, quantised
-from nmt.model.matrices import PlainMatrix
+from nmt.model.matrices import Matrix, PlainMatrix
+from nmt.model.transformer import Transformer
+from nmt.native.best import find_best, is_served, log_probs_of
+from nmt.native.matrix import NativeMatrix
+from nmt.native.suited import why_no_products, why_not
+from nmt.native.transformer import NativeTransformer
 
 State = TypeVar("State")
 
@@ -82,7 +88,7 @@ class ScoreCandidates:
 
     @cached_property
     def _log_probs(self) -> Tensor:
-        return self.scores.log_softmax(-1)
+        return normalised(self.scores)
 
     def log_probs(self) -> Tensor:
         """Give the log-probability of every id."""
@@ -90,13 +96,26 @@ class ScoreCandidates:
 
     def top(self, width: int) -> tuple[Tensor, Tensor]:
         """Give the best."""
-        # By score, since scores that differ may have log-probabilities that do not.
-        ids = top_in_order(self.scores, min(width, self.scores.size(-1)))[1]
-        best = self._log_probs.gather(-1, ids)
+        best, ids = most_probable(self.scores, width)
         return (best, ids) if self.rows is None else spread_best(best, ids, self.rows)
 
     def bonus(self) -> None:
         """Give nothing."""
+
+
+def most_probable(scores: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """Find the best of scores (..., V): log-probabilities and places, equals in order."""
+    width = min(width, scores.size(-1))
+    if is_served(scores):
+        return find_best(scores, width)
+    # By score, since scores that differ may have log-probabilities that do not.
+    places = top_in_order(scores, width)[1]
+    return scores.log_softmax(-1).gather(-1, places), places
+
+
+def normalised(scores: Tensor) -> Tensor:
+    """Make scores (..., V) log-probabilities."""
+    return log_probs_of(scores) if is_served(scores) else scores.log_softmax(-1)
 
 
 def impossible(log_probs: Tensor, rows: Rows) -> Tensor:
@@ -163,8 +182,28 @@ def first_of_equals(scores: Tensor, last: Tensor, width: int) -> Tensor:
     return ranks.topk(width, dim=-1).indices
 
 
+class Engine(Protocol):
+    """What takes the steps of a model, or the model itself."""
+
+    def begin(self, source: tuple[Tensor, Tensor], beam: int, limit: int) -> DecodingState:
+        """Encode the sources, where the model has any."""
+
+    def step(
+        self, state: DecodingState, ids: Tensor, parents: Tensor, rows: Rows | None = None
+    ) -> tuple[Tensor, DecodingState]:
+        """Run the decoder on one position."""
+
+
+def engine_of(model: SequenceModel, compute: Compute) -> Engine | None:
+    """Make what takes a model's steps in the C library; None where that does not serve it."""
+    if why_not(model, compute):
+        return None
+    assert isinstance(model, Transformer), "it serves no other"
+    return NativeTransformer(model, int8=compute.int8)
+
+
 class ModelScorer:
-    """Score continuations by a model.
+    """Score continuations by a model, and by the C library where it serves the model.
 
     Attributes:
         output: (V, D) the output projection.
@@ -172,16 +211,33 @@ class ModelScorer:
     """
 
     def __init__(self, model: SequenceModel, compute: Compute) -> None:
-        self.model = lowered(model, compute)
         self.compute = compute
+        self._whole = model
         weight = model.output_weight().detach()
         self.output = weight.to(compute.dtype) if compute.dtype != torch.float32 else weight
-        self.projection = quantised(weight) if compute.int8 else PlainMatrix(self.output)
+        self.projection = self._projection(weight)
+        self._engine: Engine = engine_of(model, compute) or self.model
+
+    def of_modules(self) -> "ModelScorer":
+        """Give one whose steps are taken by the model's modules, which may be listened to."""
+        other = copy.copy(self)
+        other._engine = self.model
+        return other
+
+    def _projection(self, weight: Tensor) -> Matrix:
+        if weight.dtype == torch.float32 and not why_no_products(self.compute):
+            return NativeMatrix.of(weight, int8=self.compute.int8)
+        return quantised(weight) if self.compute.int8 else PlainMatrix(self.output)
+
+    @cached_property
+    def model(self) -> SequenceModel:
+        """Give the model, its products in the type asked for."""
+        return lowered(self._whole, self.compute)
 
     def start(self, source: Source, beam: int, limit: int) -> DecodingState:
         """Encode the sources, where the model has any."""
         with self.compute.autocast():
-            return self.model.begin((source.ids, source.lengths), beam, limit)
+            return self._engine.begin((source.ids, source.lengths), beam, limit)
 
     def step(
         self, state: DecodingState, ids: Tensor, parents: Tensor, rows: Rows | None = None
@@ -195,7 +251,7 @@ class ModelScorer:
     ) -> tuple[Tensor, DecodingState]:
         """Run the decoder on one position, as (B, beam, D), or (1, R, D) of some rows."""
         with self.compute.autocast():
-            return self.model.step(state, ids, parents, rows)
+            return self._engine.step(state, ids, parents, rows)
 
     def select(self, state: DecodingState, sentences: Tensor) -> DecodingState:
         """Keep some sentences."""

@@ -11,7 +11,14 @@ from torch import Tensor
 from nmt.model.contract import DecodingState, Rows
 from nmt.model.matrices import Matrix
 from nmt.model.shortlist import Shortlist
-from nmt.search.scorer import ModelScorer, Source, impossible, spread_best, top_in_order
+from nmt.search.scorer import (
+    ModelScorer,
+    Source,
+    impossible,
+    most_probable,
+    normalised,
+    spread_best,
+)
 
 
 @dataclass(frozen=True)
@@ -49,13 +56,13 @@ class ShortCandidates:
         """Give the log-probability of every id."""
         shape = (*self.scores.shape[:-1], self.vocab_size)
         full = self.scores.new_full(shape, -torch.inf)
-        full.index_copy_(-1, self.pieces, self.scores.log_softmax(-1))
+        full.index_copy_(-1, self.pieces, normalised(self.scores))
         return full if self.rows is None else impossible(full, self.rows)
 
     def top(self, width: int) -> tuple[Tensor, Tensor]:
         """Give the best."""
-        places = top_in_order(self.scores, min(width, self.scores.size(-1)))[1]
-        best, ids = self.scores.log_softmax(-1).gather(-1, places), self.pieces[places]
+        best, places = most_probable(self.scores, width)
+        ids = self.pieces[places]
         return (best, ids) if self.rows is None else spread_best(best, ids, self.rows)
 
     def bonus(self) -> None:

@@ -133,7 +133,7 @@ def test_nothing_listens_when_a_step_is_over(source: Source) -> None:
     beam_search(scorer, source, ENDS, LIMITS, CONFIG)
     assert not any(each._forward_hooks or each._forward_pre_hooks for each in model.modules())
     with listening(model) as heard:
-        beam_search(ModelScorer(model, COMPUTE), source, ENDS, [1, 1, 1], CONFIG)
+        beam_search(ModelScorer(model, COMPUTE).of_modules(), source, ENDS, [1, 1, 1], CONFIG)
     assert [each.shape for each in heard] == [(3, 4, 6), (3, 4, 6)]  # one step, two layers
 
 

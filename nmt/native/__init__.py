@@ -1,0 +1,1 @@
+"""Our own code for searches on a processor, in C, compiled where it runs."""

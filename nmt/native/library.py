@@ -1,0 +1,114 @@
+"""The C library: compiled for the processor at hand when it is first needed, then kept."""
+
+import ctypes
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from nmt.files import beside
+from nmt.native.structures import declare
+
+log = logging.getLogger(__name__)
+
+FOLDER = Path(__file__).parent
+MAIN = "transformer.c"  # includes the others
+FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-std=gnu11", "-shared", "-fPIC")
+LIBRARIES = ("-lm",)
+SECONDS = 120  # that compiling may take; it takes some 7
+
+
+class Unavailable(Exception):
+    """There is no library here; says why."""
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """Load the library, compiling it first if this machine has not done so yet.
+
+    It is kept in the user's cache folder ($XDG_CACHE_HOME or ~/.cache), under a name that the
+    sources, the flags and the processor decide.
+
+    Raises:
+        Unavailable: There is no C compiler, or it fails; the folder cannot be written.
+    """
+    try:
+        path = cache_folder() / f"kernels-{identity()}.so"
+        if not path.exists():
+            compile_to(path)
+        if path.stat().st_uid != os.getuid():
+            raise Unavailable(f"{path} belongs to somebody else")
+        return declare(ctypes.CDLL(str(path)))
+    except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
+        raise Unavailable(f"the compiled code cannot be kept or loaded: {error}") from None
+
+
+@cache
+def unavailable() -> str:
+    """Say why there is no library; nothing where there is one."""
+    try:
+        library()
+    except Unavailable as error:
+        return str(error)
+    return ""
+
+
+def cache_folder() -> Path:
+    """Find where compiled code is kept."""
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (given if given.is_absolute() else Path.home() / ".cache") / "nmt"
+
+
+def identity() -> str:
+    """Name what decides how the library comes out."""
+    digest = hashlib.sha256(" ".join((*FLAGS, platform.machine(), processor())).encode())
+    for source in sorted(FOLDER.glob("*.[ch]")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def processor() -> str:
+    """Name what the processor can do, which a folder that machines share must tell apart."""
+    told = Path("/proc/cpuinfo")
+    if not told.exists():
+        return platform.processor()
+    lines = told.read_text(encoding="utf-8", errors="replace").splitlines()
+    names = ("model name", "flags", "Features", "CPU part")
+    return "\n".join(sorted({line for line in lines if line.startswith(names)}))
+
+
+def compiler() -> str:
+    """Find the C compiler.
+
+    Raises:
+        Unavailable: There is none.
+    """
+    asked = os.environ.get("CC", "")
+    for name in (asked, "cc", "gcc", "clang"):
+        if name and (found := shutil.which(name)):
+            return found
+    raise Unavailable("there is no C compiler (cc)")
+
+
+def compile_to(path: Path) -> None:
+    """Compile the library; its name is taken only when it is whole."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    aside = beside(path)
+    command = [compiler(), *FLAGS, "-o", str(aside), str(FOLDER / MAIN), *LIBRARIES]
+    log.debug("compiling for this processor, once: %s", path)
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=SECONDS, errors="replace"
+        )
+        if done.returncode:
+            first = (done.stderr.strip() or "no reason given").splitlines()[0]
+            raise Unavailable(f"{command[0]} cannot compile it: {first}")
+        aside.replace(path)
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"{command[0]} took more than {SECONDS} seconds") from None
+    finally:
+        aside.unlink(missing_ok=True)

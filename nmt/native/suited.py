@@ -1,0 +1,61 @@
+"""Which models the C library serves: one explicit function, which can say why not."""
+
+import torch
+
+from nmt.attention.contract import Attention
+from nmt.attention.multi_head import MultiHeadAttention
+from nmt.model.compute import Compute
+from nmt.model.contract import SequenceModel
+from nmt.model.transformer import Transformer
+from nmt.native.library import unavailable
+
+PLAIN = {  # what the settings of a mechanism must be
+    "score": ("scaled-dot", "dot"),
+    "positions": ("none", "rotary"),
+    "normaliser": ("softmax",),
+    "pattern": ("full",),
+    "tied": ("none",),
+    "share": ("none",),
+    "kernel": ("auto",),
+    "talking": (False,),
+    "gates": (False,),
+    "context_gate": (False,),
+}
+
+
+def why_not(model: SequenceModel, compute: Compute) -> str:
+    """Say why a model is searched by PyTorch; nothing where the library does it."""
+    if type(model) is not Transformer:
+        return "it serves the Transformer alone"
+    for mechanism in model.mechanisms().values():
+        if reason := unsuited(mechanism):
+            return reason
+    if any(each.dtype != torch.float32 for each in model.parameters()):
+        return "the weights are not in float32"
+    return why_no_products(compute)
+
+
+def why_no_products(compute: Compute) -> str:
+    """Say why the library does not multiply here; nothing where it does."""
+    if compute.kernels == "torch":
+        return "compute.kernels asks for PyTorch"
+    if compute.device.type != "cpu":
+        return f"it does not run on {compute.device.type}"
+    if compute.dtype != torch.float32:
+        return "it has no products in bfloat16"
+    if compute.int8 and not torch.cpu.get_capabilities().get("avx2"):
+        return "its products of integers need AVX2"
+    return unavailable()
+
+
+def unsuited(mechanism: Attention) -> str:
+    """Say what of a mechanism the library does not have."""
+    if type(mechanism) is not MultiHeadAttention:
+        return f"it has no {type(mechanism).__name__}"
+    if not mechanism.num_heads or not mechanism.output.weight.numel():
+        return "a layer has no heads left"
+    for name, served in PLAIN.items():
+        value = getattr(mechanism.config, name)
+        if value not in served:
+            return f"it has no attention with {name} = {value!r}"
+    return ""
