@@ -117,6 +117,8 @@ class Translator:
         alone = self._ensemble.scorer(search)
         self._scorer = self._prior.over(alone, self._compute) if self._prior else alone
         shortlist = self._ensemble.shortlist if search.can_shorten and not self._prior else None
+        whole = search.is_plain and shortlist is None and not self._prior
+        self._invariant = whole and isinstance(alone, ModelScorer) and alone.is_invariant
         self._short: Scorer[Any] | None = None
         if shortlist is not None:
             assert isinstance(alone, ModelScorer), "nothing more is asked of a plain beam"
@@ -180,14 +182,18 @@ class Translator:
         """
         found: list[list[Hypothesis]] = [[] for _ in sentences]
         short = None if forced else self._short
+        alone = self._search.batch_invariant and (forced or not self._invariant)
         filled = [place for place, each in enumerate(sentences) if each.length]
         batches = [
             kind[batch]
             for kind in self._kinds(sentences, filled, short)
-            for batch in self._batches(np.array([sentences[n].length + 1 for n in kind], np.int64))
+            for batch in self._batches(
+                np.array([sentences[n].length + 1 for n in kind], np.int64), alone=alone
+            )
         ]
         groups = [[sentences[place] for place in batch] for batch in batches]
-        hypotheses = self._side_by_side(groups, short or self._scorer)
+        with on_threads(1) if alone else contextlib.nullcontext():
+            hypotheses = self._side_by_side(groups, short or self._scorer)
         for place, each in zip(chain(*batches), chain(*hypotheses), strict=True):
             found[place] = each
         return found
@@ -217,8 +223,7 @@ class Translator:
         threads = self._threads()
         listens = bool(self._search.coverage_beta)  # to the one model, which all share
         if len(groups) < 2 or threads == 1 or listens:
-            with on_threads(1) if self._search.batch_invariant else contextlib.nullcontext():
-                return [self._search_batch(group, scorer) for group in groups]
+            return [self._search_batch(group, scorer) for group in groups]
         with on_threads(1):
             pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
             try:
@@ -230,9 +235,11 @@ class Translator:
         """Count the searches that may go on side by side."""
         return torch.get_num_threads() if self._compute.device.type == "cpu" else 1
 
-    def _batches(self, lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    def _batches(
+        self, lengths: NDArray[np.int64], *, alone: bool = False
+    ) -> Iterator[NDArray[np.int64]]:
         """Group sentences of like length, or leave each alone."""
-        if self._search.batch_invariant:
+        if alone:
             # What a product or a sum gives depends on the shape that it is computed in, and
             # neither libraries nor processors promise anything about rows within a shape. Alone,
             # a sentence meets the same shapes whatever else is translated.

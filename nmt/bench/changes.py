@@ -12,6 +12,7 @@ from nmt.bench.turns import Work, by_turns
 from nmt.model.directory import TranslationPackage
 from nmt.search.config import SearchConfig
 
+PRUNE = 2.0  # gives up a third of what would be computed; docs/translating.md has what it costs
 Change = Callable[[Setup], Setup]
 
 
@@ -51,11 +52,25 @@ def in_bfloat16(setup: Setup) -> Setup:
     return replace(setup, compute=replace(setup.compute, dtype=torch.bfloat16, int8=False))
 
 
+def pruned(setup: Setup) -> Setup:
+    """Prune the beam; translations of a fixed length are to cost the same for all weights."""
+    search = setup.search
+    if setup.way.length or search.beam == 1 or search.cuts or not search.can_shorten:
+        return setup
+    return replace(setup, search=replace(search, prune=PRUNE))
+
+
+def by_pytorch(setup: Setup) -> Setup:
+    """Let PyTorch take the steps."""
+    return replace(setup, compute=replace(setup.compute, steps="torch"))
+
+
 CHANGES: Mapping[str, Change] = {
     "float32 products": in_float32,
     "bfloat16 products": in_bfloat16,
     "the whole vocabulary in place of the shortlist": searching(shortlist=False),
-    "no pruning": searching(prune=0.0),
+    f"a beam pruned at {PRUNE:g}": pruned,
+    "PyTorch's steps in place of compiled ones": by_pytorch,
     "one search at a time, by all threads": going(side_by_side=False),
     "batches of 512 tokens": searching(batch_tokens=512),
     "batches of 1,024 tokens": searching(batch_tokens=1024),

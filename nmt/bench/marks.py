@@ -9,7 +9,6 @@ from nmt.model.compute import Compute, has_fast_bf16, has_fast_int8
 from nmt.model.directory import TranslationPackage
 from nmt.search.config import SearchConfig
 
-PRUNE = 2.0  # gives up a third of what would be computed; docs/translating.md has what it costs
 TYPES = {"fp32": "float32", "bf16": "bfloat16", "int8": "int8"}  # by the name in settings
 
 
@@ -28,8 +27,7 @@ class Setup:
     def described(self) -> str:
         """Name the type of products, and what is scored."""
         scored = "the shortlist" if self.search.shortlist else "the whole vocabulary"
-        pruned = f", pruned at {self.search.prune:g}" if self.search.prune else ""
-        return f"{TYPES[self.compute.precision]}, {scored}{pruned}"
+        return f"{TYPES[self.compute.precision]}, {scored}"
 
 
 def exact(setup: Setup) -> Setup:
@@ -42,17 +40,12 @@ def exact(setup: Setup) -> Setup:
 
 
 def fast(setup: Setup, package: TranslationPackage) -> Setup:
-    """Use int8, or else bfloat16, where the machine is fast at it, the shortlist, and pruning.
-
-    Translations of a fixed length are not pruned: they are to cost the same for all weights.
-    """
+    """Use int8, or else bfloat16, where the machine is fast at it, and the shortlist."""
     asked = replace(setup.search, shortlist=True)
-    plain = asked.can_shorten
-    shortens = plain and package.model.shortlist is not None
-    prunes = plain and asked.beam > 1 and not asked.cuts and not setup.way.length
+    shortens = asked.can_shorten and package.model.shortlist is not None
     int8 = has_fast_int8(setup.compute.device)
     lower = has_fast_bf16(setup.compute.device) and not int8
     dtype = torch.bfloat16 if lower else torch.float32
     compute = replace(setup.compute, dtype=dtype, int8=int8)
-    search = replace(setup.search, shortlist=shortens, prune=PRUNE if prunes else 0.0)
+    search = replace(setup.search, shortlist=shortens, prune=0.0)
     return Setup(search, compute, setup.way)

@@ -59,13 +59,15 @@ class TimedTranslator(Translator):
     def _side_by_side(
         self, groups: Sequence[Sequence[Sentence]], scorer: Scorer[Any]
     ) -> list[list[list[Hypothesis]]]:
-        if self._way.side_by_side or self._search.batch_invariant:
+        if self._way.side_by_side:
             return super()._side_by_side(groups, scorer)
         return [self._search_batch(group, scorer) for group in groups]
 
-    def _batches(self, lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    def _batches(
+        self, lengths: NDArray[np.int64], *, alone: bool = False
+    ) -> Iterator[NDArray[np.int64]]:
         if self._way.by_length:
-            return super()._batches(lengths)
+            return super()._batches(lengths, alone=alone)
         return in_order(lengths, max(self._search.batch_tokens, int(lengths.max(initial=1))))
 
 

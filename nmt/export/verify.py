@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nmt.errors import CheckpointError, DataError
@@ -57,7 +57,8 @@ def verify(
     lines = list(read_lines(text))
     if not lines:
         raise DataError(f"{text} has no lines to verify an export with")
-    own = translations(package, lines, search, prepare(compute, training=False))
+    exact = prepare(replace(compute, precision="fp32"), training=False)
+    own = translations(package, lines, search, exact)
     other = open_exported(read_export(folder), search, compute)
     return compare(own, list(other.translate(lines)), other.cuts_alike(lines))
 

@@ -4,7 +4,7 @@ import contextlib
 import ctypes
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nmt.errors import ConfigError
@@ -27,14 +27,15 @@ class ComputeConfig:
     device: str = setting("auto", "Where to compute: auto, cpu, cuda, or cuda:N.")
     precision: str = setting(
         "auto",
-        "Type of matrix products; auto is bf16 in training where the machine is fast at it, "
-        "and fp32 otherwise; int8, products of whole numbers, is for searches on a processor.",
+        "Type of matrix products; auto is bf16 in training where the machine is fast at it, int8, "
+        "products of whole numbers, in searches by compiled steps, and fp32 otherwise.",
         choices=("auto", "bf16", "fp32", "int8"),
     )
-    kernels: str = setting(
+    steps: str = setting(
         "auto",
-        "What searches compute with on a processor: compiled, code of our own that its C compiler "
-        "makes once; torch; auto is compiled where there is a compiler and it serves the model.",
+        "What takes the steps of a search on a processor: compiled, code of our own that its C "
+        "compiler makes once; torch; auto is compiled where there is a compiler, and it serves the "
+        "model.",
         choices=("auto", "compiled", "torch"),
     )
     threads: int = setting(0, "Processor threads; 0 is one for each core.")
@@ -62,7 +63,7 @@ class Compute:
 
     Attributes:
         int8: Whether linear layers run in 8-bit integers in a search; all else is in `dtype`.
-        kernels: What searches compute with, as settings name it.
+        steps: What takes the steps of a search, as settings name it.
     """
 
     device: "torch.device"
@@ -70,7 +71,7 @@ class Compute:
     sharding: str = "ddp"
     seed: int = 1
     int8: bool = False
-    kernels: str = "auto"
+    steps: str = "auto"
 
     @property
     def precision(self) -> str:
@@ -122,17 +123,14 @@ def prepare(config: ComputeConfig, *, training: bool) -> Compute:
     device = choose_device(config.device)
     if config.precision == "int8":
         refuse_int8(device, training=training)
-    fast = config.precision == "auto" and training and has_fast_bf16(device)
-    wanted = config.precision == "bf16" or fast
-    dtype = torch.bfloat16 if wanted else torch.float32
-    return Compute(
-        device,
-        dtype,
-        config.sharding,
-        config.seed,
-        int8=config.precision == "int8",
-        kernels=config.kernels,
+    is_auto, wanted = config.precision == "auto", config.precision
+    fast = is_auto and training and has_fast_bf16(device)
+    dtype = torch.bfloat16 if wanted == "bf16" or fast else torch.float32
+    compute = Compute(
+        device, dtype, config.sharding, config.seed, wanted == "int8", steps=config.steps
     )
+    lowered = replace(compute, int8=True)
+    return lowered if is_auto and not training and not why_not_compiled(lowered) else compute
 
 
 @contextlib.contextmanager
@@ -215,6 +213,23 @@ def refuse_int8(device: "torch.device", *, training: bool) -> None:
             "compute.precision = 'int8' needs a processor with AVX2 or VNNI instructions, and this "
             "device has none; take bf16 or fp32"
         )
+
+
+def why_not_compiled(compute: Compute) -> str:
+    """Say why products are not those of the C library; nothing where they are."""
+    import torch
+
+    from nmt.native.library import unavailable
+
+    if compute.steps == "torch":
+        return "compute.steps asks for PyTorch"
+    if compute.device.type != "cpu":
+        return f"it does not run on {compute.device.type}"
+    if compute.dtype != torch.float32:
+        return "it has no products in bfloat16"
+    if compute.int8 and not torch.cpu.get_capabilities().get("avx2"):
+        return "its products of integers need AVX2"
+    return unavailable()
 
 
 def has_fast_int8(device: "torch.device") -> bool:

@@ -13,7 +13,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from nmt.model.quantised import LARGEST, LEAST, whole_columns
+from nmt.native.rounding import LARGEST, LEAST, whole_columns
 
 MIDDLE = 64  # stands for zero in rows of either sign
 

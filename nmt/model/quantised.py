@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-LARGEST = 127.0
-LEAST = 1e-12  # of what is divided by: a row or a column of zeros has no scale
+from nmt.native.rounding import LARGEST, LEAST, whole_columns
 
 
 @dataclass(frozen=True)
@@ -48,10 +47,3 @@ class QuantisedMatrix:
         sums = torch._int_mm(whole, self.whole).float().mul_(scale)
         scaled = sums.mul_(self.scale) if bias is None else torch.addcmul(bias, sums, self.scale)
         return scaled.view(*states.shape[:-1], scaled.size(-1))
-
-
-def whole_columns(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Round a weight (N, D) to 8-bit integers, and give the scale (N,) of each of its rows."""
-    exact = weight.detach().float()
-    largest = exact.abs().amax(-1).clamp_(min=LEAST)
-    return (exact * (LARGEST / largest).unsqueeze(-1)).round_().to(torch.int8), largest / LARGEST

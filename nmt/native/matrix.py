@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nmt.model.quantised import whole_columns
 from nmt.native.library import library
+from nmt.native.rounding import whole_columns
 from nmt.native.structures import MatrixFields
 
 FLOATS, SIGNED_BYTES, UNSIGNED_BYTES = range(3)  # `kind` of products.h
@@ -41,7 +41,7 @@ class NativeMatrix:
     ) -> "NativeMatrix":
         """Take the transpose of a weight (N, D) in float32, or round it."""
         weight = weight.detach()
-        bias = None if bias is None else bias.detach().contiguous()
+        bias = None if bias is None else bias.detach().clone()
         whole, scale = whole_columns(weight) if int8 else (weight, None)
         return cls(whole, scale, bias, signed)
 

@@ -107,8 +107,8 @@ class SearchConfig:
     )
     batch_invariant: bool = setting(
         False,
-        "Search for every line alone and on one thread, so that no other line, order or number of "
-        "threads has a say in the last digit; slow.",
+        "No other line, order or number of threads has a say in the last digit; what compiled "
+        "steps do not serve searches for every line alone and on one thread, which is slow.",
     )
     source_tag: tuple[str, ...] = setting(
         (),
@@ -223,10 +223,15 @@ class SearchConfig:
 
     @property
     def can_shorten(self) -> bool:
-        """Tell whether a shortlist may serve: a plain beam, of which nothing more is asked."""
+        """Tell whether a shortlist is asked for and may serve."""
+        return self.shortlist and self.is_plain
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether it is a beam of which nothing more is asked."""
         extras = self.groups > 1 or self.coverage_beta or self.no_repeat_ngram
         asked = self.must or self.must_not or self.mbr != NO_RISK
-        return self.shortlist and self.method == "beam" and not extras and not asked
+        return self.method == "beam" and not extras and not asked
 
     @property
     def phrases(self) -> Phrases:

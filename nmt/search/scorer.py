@@ -11,15 +11,16 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from nmt.model.compute import Compute
+from nmt.errors import ConfigError
+from nmt.model.compiled import NativeTransformer
+from nmt.model.compiled_for import why_not
+from nmt.model.compute import Compute, why_not_compiled
 from nmt.model.contract import DecodingState, Rows, SequenceModel
 from nmt.model.lowered import lowered, quantised
 from nmt.model.matrices import Matrix, PlainMatrix
 from nmt.model.transformer import Transformer
 from nmt.native.best import find_best, is_served, log_probs_of
 from nmt.native.matrix import NativeMatrix
-from nmt.native.suited import why_no_products, why_not
-from nmt.native.transformer import NativeTransformer
 
 State = TypeVar("State")
 
@@ -195,11 +196,19 @@ class Engine(Protocol):
 
 
 def engine_of(model: SequenceModel, compute: Compute) -> Engine | None:
-    """Make what takes a model's steps in the C library; None where that does not serve it."""
-    if why_not(model, compute):
-        return None
-    assert isinstance(model, Transformer), "it serves no other"
-    return NativeTransformer(model, int8=compute.int8)
+    """Make what takes a model's steps in the C library; None where that does not serve it.
+
+    Raises:
+        ConfigError: It was asked for.
+    """
+    if not (reason := why_not(model, compute)):
+        assert isinstance(model, Transformer), "it serves no other"
+        return NativeTransformer(model, int8=compute.int8)
+    if compute.steps == "compiled":
+        raise ConfigError(
+            f"compute.steps = 'compiled' does not serve this model here: {reason}; take auto"
+        )
+    return None
 
 
 class ModelScorer:
@@ -218,6 +227,11 @@ class ModelScorer:
         self.projection = self._projection(weight)
         self._engine: Engine = engine_of(model, compute) or self.model
 
+    @property
+    def is_invariant(self) -> bool:
+        """Tell whether a row gives the same, to the last digit, whatever stands beside it."""
+        return isinstance(self._engine, NativeTransformer)
+
     def of_modules(self) -> "ModelScorer":
         """Give one whose steps are taken by the model's modules, which may be listened to."""
         other = copy.copy(self)
@@ -225,9 +239,11 @@ class ModelScorer:
         return other
 
     def _projection(self, weight: Tensor) -> Matrix:
-        if weight.dtype == torch.float32 and not why_no_products(self.compute):
-            return NativeMatrix.of(weight, int8=self.compute.int8)
-        return quantised(weight) if self.compute.int8 else PlainMatrix(self.output)
+        if self.compute.int8:
+            return quantised(weight, self.compute)
+        if weight.dtype == torch.float32 and not why_not_compiled(self.compute):
+            return NativeMatrix.of(weight)
+        return PlainMatrix(self.output)
 
     @cached_property
     def model(self) -> SequenceModel:

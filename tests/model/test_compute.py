@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from nmt.errors import ConfigError
-from nmt.model.compute import ComputeConfig, has_fast_bf16, has_fast_int8, prepare
+from nmt.model.compute import (
+    ComputeConfig,
+    has_fast_bf16,
+    has_fast_int8,
+    prepare,
+    why_not_compiled,
+)
+from nmt.native.library import unavailable
 
 
 @pytest.mark.parametrize("name", ["threads", "seed"])
@@ -62,3 +69,26 @@ def test_integers_are_for_searches_where_the_processor_multiplies_them(
     assert (compute.int8, compute.dtype, compute.precision) == (True, torch.float32, "int8")
     assert compute.described()["precision"] == "int8"
     assert not has_fast_int8(torch.device("cuda"))
+
+
+@pytest.mark.skipif(
+    bool(unavailable()) or not torch.cpu.get_capabilities().get("avx2"),
+    reason=unavailable() or "needs AVX2",
+)
+def test_searches_by_compiled_steps_are_in_integers_unless_asked_otherwise() -> None:
+    def precision(*, training: bool = False, **settings: str) -> str:
+        return prepare(ComputeConfig(device="cpu", **settings), training=training).precision
+
+    assert precision() == "int8"
+    assert precision(steps="compiled") == "int8"
+    assert precision(steps="torch") == "fp32"
+    assert precision(precision="fp32") == "fp32"
+    assert precision(precision="bf16") == "bf16"
+    assert precision(training=True) != "int8"
+
+
+def test_without_compiled_steps_searches_are_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.native.library.unavailable", lambda: "there is no C compiler (cc)")
+    compute = prepare(ComputeConfig(device="cpu"), training=False)
+    assert compute.precision == "fp32"
+    assert why_not_compiled(compute) == "there is no C compiler (cc)"

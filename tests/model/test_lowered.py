@@ -11,17 +11,20 @@ from nmt.attention.config import AttentionSections
 from nmt.attention.variants import VARIANTS
 from nmt.checks.case import small
 from nmt.model.build import build_model
-from nmt.model.compute import Compute
+from nmt.model.compute import Compute, why_not_compiled
 from nmt.model.config import ModelConfig
 from nmt.model.contract import EncoderDecoder
 from nmt.model.lowered import QuantisedLayer, lowered
 from nmt.model.packed import PackedMatrix, has_packed_products
 from nmt.model.quantised import QuantisedMatrix
 from nmt.model.sentences import Breaks
+from nmt.native.matrix import NativeMatrix
 
 VOCAB = 11
 LOW = Compute(torch.device("cpu"), torch.bfloat16)
 WHOLE = replace(LOW, dtype=torch.float32)
+INTEGERS = replace(WHOLE, int8=True)
+BY_TORCH = replace(INTEGERS, steps="torch")
 SIZES = {"encoder_layers": 2, "decoder_layers": 2, "model_size": 8, "max_length": 12}
 OF_TRANSFORMERS = {"ffn_size": 12, "num_heads": 2}
 
@@ -128,17 +131,20 @@ def test_recurrent_models_in_integers_are_nearly_the_same(cell: str) -> None:
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("vnni", [True, False])
+@pytest.mark.parametrize("kind", [NativeMatrix, QuantisedMatrix, PackedMatrix])
 def test_a_layer_is_nearly_what_it_was(
-    bias: bool, vnni: bool, monkeypatch: pytest.MonkeyPatch
+    bias: bool, kind: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not vnni and not has_packed_products():
+    compute = INTEGERS if kind is NativeMatrix else BY_TORCH
+    if kind is PackedMatrix and not has_packed_products():
         pytest.skip("needs AVX2 and oneDNN")
-    monkeypatch.setattr("nmt.model.lowered.has_vnni", lambda: vnni)
+    if kind is NativeMatrix and why_not_compiled(compute):
+        pytest.skip(why_not_compiled(compute))
+    monkeypatch.setattr("nmt.model.lowered.has_vnni", lambda: kind is QuantisedMatrix)
     torch.manual_seed(1)
     layer, states = nn.Linear(24, 17, bias=bias), torch.randn(2, 3, 24)
-    made = QuantisedLayer(layer)
-    assert isinstance(made.matrix, QuantisedMatrix if vnni else PackedMatrix)
+    made = QuantisedLayer(layer, compute)
+    assert isinstance(made.matrix, kind)
     assert_close(made.forward(states), layer(states), atol=0.05, rtol=0.0)
 
 

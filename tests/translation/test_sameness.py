@@ -1,5 +1,6 @@
 """A translation depends on its line and its number alone."""
 
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -9,10 +10,11 @@ from torch import Tensor
 
 from nmt import translate
 from nmt.attention.rows import Rows
-from nmt.model.compute import on_threads
+from nmt.model.compute import on_threads, why_not_compiled
 from nmt.model.config import ModelConfig
 from nmt.model.contract import EncoderDecoder, Memory
 from nmt.model.directory import Segmenters
+from nmt.native.library import unavailable
 from nmt.search.config import SearchConfig
 from nmt.text.segmenter import Segmenter
 from nmt.translate import Translator
@@ -77,10 +79,14 @@ def test_samples_depend_on_the_seed(transformer: EncoderDecoder, segmenter: Segm
 
 @pytest.fixture(scope="session", params=["transformer", "rnn"])
 def wide(request: pytest.FixtureRequest, segmenter: Segmenter) -> EncoderDecoder:
-    """A model whose sums are long enough to round otherwise in another order."""
-    own = {"ffn_size": 128, "num_heads": 2} if request.param == "transformer" else {}
+    return make_wide(request.param, segmenter)
+
+
+def make_wide(arch: str, segmenter: Segmenter) -> EncoderDecoder:
+    """Make a model whose sums are long enough to round otherwise in another order."""
+    own = {"ffn_size": 128, "num_heads": 2} if arch == "transformer" else {}
     config = ModelConfig(
-        arch=request.param, encoder_layers=1, decoder_layers=1, model_size=64, max_length=10, **own
+        arch=arch, encoder_layers=1, decoder_layers=1, model_size=64, max_length=10, **own
     )
     return random_model(segmenter, config, 0.1)
 
@@ -108,6 +114,30 @@ def test_a_line_that_is_translated_alone_is_the_same_to_the_last_bit(
             lines, numbers = LINES[first : first + 3], range(first + 1, first + len(LINES) + 1)
             found = made.translate_together(lines[::-1], numbers=numbers[: len(lines)][::-1])
             assert found[::-1] == expected[first : first + 3]
+
+
+@pytest.mark.skipif(bool(unavailable()), reason=unavailable())
+@pytest.mark.parametrize("int8", [False, True])
+@pytest.mark.parametrize("search", [{}, {"beam": 1}, {"nbest": 3, "stop": "bound"}, {"prune": 1.0}])
+def test_by_compiled_steps_a_line_is_the_same_to_the_last_bit_in_every_batch(
+    segmenter: Segmenter, search: dict[str, Any], int8: bool
+) -> None:
+    compute = replace(COMPUTE, int8=int8)
+    if why_not_compiled(compute):
+        pytest.skip(why_not_compiled(compute))
+    words, drawn = " ".join(LINES).split(), random.Random(1)
+    lines = [" ".join(drawn.choices(words, k=drawn.randint(1, 12))) for _ in range(60)]
+    config = SearchConfig(**{"beam": 3, **search}, batch_invariant=True)
+    model = make_wide("transformer", segmenter)
+    made = Translator(model, Segmenters(segmenter, segmenter), config, compute)
+    assert made._invariant
+    expected = [made.translate_together([line])[0].candidates for line in lines]
+    for tokens in (2048, 100):
+        other = made.searching(replace(config, batch_tokens=tokens))
+        order = drawn.sample(range(len(lines)), len(lines))
+        with on_threads(2):
+            found = other.translate_together([lines[place] for place in order])
+        assert [each.candidates for each in found] == [expected[place] for place in order]
 
 
 @pytest.mark.parametrize("alone", [False, True])

@@ -56,10 +56,11 @@ class Packer:
         words = self._kept(embeddings.words)
         positions = self._kept(embeddings.positions)
         size = next(iter(fields)).own.size
+        turns = any(each.own.rotary for each in fields)
         described = StackFields(
             words=address(words),
             positions=address(positions),
-            angles=address(self._kept(angles(len(positions), size))),
+            angles=address(self._kept(angles(len(positions), size))) if turns else None,
             layers=(LayerFields * len(fields))(*fields),
             last=self._norm(norm),
             scale=embeddings.scale,
@@ -134,7 +135,7 @@ class Packer:
 
     def _kept(self, tensor: Tensor) -> Tensor:
         """Keep a tensor as it is now, and give it."""
-        copied = tensor.detach().contiguous()
+        copied = tensor.detach().clone(memory_format=torch.contiguous_format)
         self.kept.append(copied)
         return copied
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from nmt.model.compiled_layers import Packer
 from nmt.model.contract import DecodingState, Rows
 from nmt.model.transformer import Transformer
 from nmt.native.library import library
-from nmt.native.packing import Packer
 from nmt.native.structures import StepFields
 
 

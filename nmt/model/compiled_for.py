@@ -4,10 +4,9 @@ import torch
 
 from nmt.attention.contract import Attention
 from nmt.attention.multi_head import MultiHeadAttention
-from nmt.model.compute import Compute
+from nmt.model.compute import Compute, why_not_compiled
 from nmt.model.contract import SequenceModel
 from nmt.model.transformer import Transformer
-from nmt.native.library import unavailable
 
 PLAIN = {  # what the settings of a mechanism must be
     "score": ("scaled-dot", "dot"),
@@ -32,20 +31,7 @@ def why_not(model: SequenceModel, compute: Compute) -> str:
             return reason
     if any(each.dtype != torch.float32 for each in model.parameters()):
         return "the weights are not in float32"
-    return why_no_products(compute)
-
-
-def why_no_products(compute: Compute) -> str:
-    """Say why the library does not multiply here; nothing where it does."""
-    if compute.kernels == "torch":
-        return "compute.kernels asks for PyTorch"
-    if compute.device.type != "cpu":
-        return f"it does not run on {compute.device.type}"
-    if compute.dtype != torch.float32:
-        return "it has no products in bfloat16"
-    if compute.int8 and not torch.cpu.get_capabilities().get("avx2"):
-        return "its products of integers need AVX2"
-    return unavailable()
+    return why_not_compiled(compute)
 
 
 def unsuited(mechanism: Attention) -> str:
