@@ -219,7 +219,7 @@ def why_not_compiled(compute: Compute) -> str:
     """Say why products are not those of the C library; nothing where they are."""
     import torch
 
-    from nmt.native.library import unavailable
+    from nmt.native.library import lacks_bytes, unavailable
 
     if compute.steps == "torch":
         return "compute.steps asks for PyTorch"
@@ -227,9 +227,7 @@ def why_not_compiled(compute: Compute) -> str:
         return f"it does not run on {compute.device.type}"
     if compute.dtype != torch.float32:
         return "it has no products in bfloat16"
-    if compute.int8 and not torch.cpu.get_capabilities().get("avx2"):
-        return "its products of integers need AVX2"
-    return unavailable()
+    return lacks_bytes() if compute.int8 else unavailable()
 
 
 def has_fast_int8(device: "torch.device") -> bool:

@@ -42,6 +42,15 @@ static void best_of_row(const float *row, int size, int width, float *scores, in
     }
 }
 
+INLINE float highest(const float *row, int size) {
+    vec most = filled(row[0]);
+    int n = 0;
+    for (; n + LANES <= size; n += LANES) most = larger(load(row + n), most);
+    float best = largest(most);
+    for (; n < size; n++) best = row[n] > best ? row[n] : best;
+    return best;
+}
+
 /* Gives the logarithm of the sum of e to the power of a row, whose largest is taken off first. */
 static float log_of_sum(const float *row, int size, float most) {
     vec sums = {0};
@@ -54,10 +63,7 @@ static float log_of_sum(const float *row, int size, float most) {
 /* Makes rows of scores (M, V) log-probabilities. */
 void normalise_scores(const float *scores, int rows, int size, float *log_probs) {
     for (int row = 0; row < rows; row++, scores += size, log_probs += size) {
-        float most;
-        int64_t place;
-        best_of_row(scores, size, 1, &most, &place);
-        float sum = log_of_sum(scores, size, most);
+        float most = highest(scores, size), sum = log_of_sum(scores, size, most);
         for (int n = 0; n < size; n++) log_probs[n] = scores[n] - most - sum;
     }
 }

@@ -74,6 +74,7 @@ INLINE void place(const Attention *attention, float *projected, const float *ang
 /* Makes scores (n,) weights that sum to 1; there is room for a whole vector behind them. */
 INLINE void softmax(float *scores, int count) {
     int padded = rounded_up(count, LANES);
+    if (!count) return;
     for (int n = count; n < padded; n++) scores[n] = -INFINITY;
     vec most = load(scores), sums = {0};
     for (int n = LANES; n < padded; n += LANES) most = larger(load(scores + n), most);

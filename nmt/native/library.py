@@ -57,6 +57,11 @@ def unavailable() -> str:
     return ""
 
 
+def lacks_bytes() -> str:
+    """Say why there are no products of bytes; nothing where there are."""
+    return unavailable() or ("" if library().has_bytes() else "the processor lacks AVX2")
+
+
 def cache_folder() -> Path:
     """Find where compiled code is kept."""
     given = Path(os.environ.get("XDG_CACHE_HOME", ""))

@@ -4,8 +4,6 @@ M rows, D inner size, N columns.
 """
 
 import ctypes
-from dataclasses import dataclass, replace
-from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +17,6 @@ FLOATS, SIGNED_BYTES, UNSIGNED_BYTES = range(3)  # `kind` of products.h
 BYTE_PANEL, QUAD, MIDDLE = 16, 4, 64  # of products.h
 
 
-@dataclass(frozen=True)
 class NativeMatrix:
     """A matrix in float32, or whose columns are 8-bit integers times a scale.
 
@@ -28,27 +25,43 @@ class NativeMatrix:
         scale: (N,) of integers; none where the weight is of floats.
         bias: (N,) that is added, if any.
         signed: Whether rows may hold numbers below zero; others are rounded half as much.
+        fields: Describes it to the library, for as long as it lives.
     """
 
-    weight: Tensor
-    scale: Tensor | None = None
-    bias: Tensor | None = None
-    signed: bool = True
+    def __init__(
+        self, weight: Tensor, scale: Tensor | None = None, bias: Tensor | None = None,
+        *, signed: bool = True,
+    ) -> None:  # fmt: skip
+        self.weight, self.scale, self.bias, self.signed = weight, scale, bias, signed
+        self._middle = None if scale is None else weight.sum(1, dtype=torch.int32)
+        if self._middle is not None:  # what the byte that stands for 0 adds to each sum
+            self._middle *= MIDDLE if signed else 0
+        # Laid out at once: searches side by side share it, and none may find it half done.
+        panel = (library().panel_size(), 1) if scale is None else (BYTE_PANEL, QUAD)
+        self._packed = in_panels(weight, *panel)
+        self.fields = MatrixFields(
+            packed=self._packed.data_ptr(),
+            scale=address(scale),
+            middle=address(self._middle),
+            bias=address(bias),
+            inner=weight.size(1),
+            columns=weight.size(0),
+            kind=FLOATS if scale is None else SIGNED_BYTES if signed else UNSIGNED_BYTES,
+        )
 
     @classmethod
     def of(
         cls, weight: Tensor, bias: Tensor | None = None, *, int8: bool = False, signed: bool = True
     ) -> "NativeMatrix":
         """Take the transpose of a weight (N, D) in float32, or round it."""
-        weight = weight.detach()
         bias = None if bias is None else bias.detach().clone()
-        whole, scale = whole_columns(weight) if int8 else (weight, None)
-        return cls(whole, scale, bias, signed)
+        whole, scale = whole_columns(weight) if int8 else (weight.detach(), None)
+        return cls(whole, scale, bias, signed=signed)
 
     def columns(self, chosen: Tensor) -> "NativeMatrix":
         """Keep some columns, given by index."""
         scale, bias = (None if each is None else each[chosen] for each in (self.scale, self.bias))
-        return replace(self, weight=self.weight[chosen], scale=scale, bias=bias)
+        return NativeMatrix(self.weight[chosen], scale, bias, signed=self.signed)
 
     def times(self, states: Tensor, bias: Tensor | None = None) -> Tensor:
         """Multiply (..., D) and add a bias (N,), as (..., N) in float32."""
@@ -56,35 +69,6 @@ class NativeMatrix:
         made = rows.new_empty(*states.shape[:-1], len(self.weight))
         library().times(ctypes.byref(self.fields), rows.data_ptr(), len(rows), made.data_ptr())
         return made if bias is None else made.add_(bias)
-
-    @cached_property
-    def fields(self) -> MatrixFields:
-        """Describe it to the library; it lives as long as this does."""
-        kind = FLOATS
-        if self.scale is not None:
-            kind = SIGNED_BYTES if self.signed else UNSIGNED_BYTES
-        return MatrixFields(
-            packed=self._packed.data_ptr(),
-            scale=address(self.scale),
-            middle=address(self._middle),
-            bias=address(self.bias),
-            inner=self.weight.size(1),
-            columns=self.weight.size(0),
-            kind=kind,
-        )
-
-    @cached_property
-    def _packed(self) -> Tensor:
-        if self.scale is None:
-            return in_panels(self.weight, library().panel_size(), 1)
-        return in_panels(self.weight, BYTE_PANEL, QUAD)
-
-    @cached_property
-    def _middle(self) -> Tensor | None:
-        """Give what the byte that stands for 0 in rows of either sign adds to each sum, (N,)."""
-        if self.scale is None:
-            return None
-        return self.weight.sum(1, dtype=torch.int32) * (MIDDLE if self.signed else 0)
 
 
 def in_panels(weight: Tensor, columns: int, together: int) -> Tensor:

@@ -121,6 +121,6 @@ def declare(library: ctypes.CDLL) -> ctypes.CDLL:
     library.normalise_scores.argtypes = [pointer, number, number, pointer]
     for each in (library.times, library.find_best, library.normalise_scores):
         each.restype = None
-    for each in (library.begin, library.take_step, library.panel_size):
+    for each in (library.begin, library.take_step, library.panel_size, library.has_bytes):
         each.restype = number
     return library

@@ -224,3 +224,12 @@ void times(const Matrix *by, const float *rows, int count, float *out) {
 
 /* Says how many columns a panel of floats has. */
 int32_t panel_size(void) { return PANEL; }
+
+/* Says whether there are products of bytes. */
+int32_t has_bytes(void) {
+#ifdef __AVX2__
+    return 1;
+#else
+    return 0;
+#endif
+}

@@ -19,7 +19,7 @@ from nmt.model.compiled_for import why_not
 from nmt.model.compute import Compute
 from nmt.model.config import ModelConfig
 from nmt.model.transformer import Transformer
-from nmt.native.library import unavailable
+from nmt.native.library import lacks_bytes, unavailable
 
 pytestmark = pytest.mark.skipif(bool(unavailable()), reason=unavailable())
 
@@ -115,7 +115,7 @@ def test_steps_are_those_of_the_model(
         assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.skipif(not torch.cpu.get_capabilities().get("avx2"), reason="needs AVX2")
+@pytest.mark.skipif(bool(lacks_bytes()), reason=lacks_bytes())
 @pytest.mark.parametrize(("model", "attention"), CASES)
 def test_steps_in_integers_are_nearly_those_of_the_model(
     model: Mapping[str, Any], attention: Mapping[str, Any]
@@ -129,8 +129,8 @@ def test_steps_in_integers_are_nearly_those_of_the_model(
 
 @pytest.mark.parametrize("int8", [False, True])
 def test_a_sentence_gives_the_same_bits_alone(int8: bool) -> None:
-    if int8 and not torch.cpu.get_capabilities().get("avx2"):
-        pytest.skip("needs AVX2")
+    if int8 and lacks_bytes():
+        pytest.skip(lacks_bytes())
     engine = NativeTransformer(build(attention={"positions": "rotary"}), int8=int8)
     together, (ids, lengths) = walk(engine, sources()), sources()
     alone = walk(engine, (ids[:1], lengths[:1]))

@@ -11,7 +11,7 @@ from nmt.model.compute import (
     prepare,
     why_not_compiled,
 )
-from nmt.native.library import unavailable
+from nmt.native.library import lacks_bytes
 
 
 @pytest.mark.parametrize("name", ["threads", "seed"])
@@ -71,10 +71,7 @@ def test_integers_are_for_searches_where_the_processor_multiplies_them(
     assert not has_fast_int8(torch.device("cuda"))
 
 
-@pytest.mark.skipif(
-    bool(unavailable()) or not torch.cpu.get_capabilities().get("avx2"),
-    reason=unavailable() or "needs AVX2",
-)
+@pytest.mark.skipif(bool(lacks_bytes()), reason=lacks_bytes())
 def test_searches_by_compiled_steps_are_in_integers_unless_asked_otherwise() -> None:
     def precision(*, training: bool = False, **settings: str) -> str:
         return prepare(ComputeConfig(device="cpu", **settings), training=training).precision
@@ -88,7 +85,8 @@ def test_searches_by_compiled_steps_are_in_integers_unless_asked_otherwise() -> 
 
 
 def test_without_compiled_steps_searches_are_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.native.library.unavailable", lambda: "there is no C compiler (cc)")
+    for name in ("unavailable", "lacks_bytes"):
+        monkeypatch.setattr(f"nmt.native.library.{name}", lambda: "there is no C compiler (cc)")
     compute = prepare(ComputeConfig(device="cpu"), training=False)
     assert compute.precision == "fp32"
     assert why_not_compiled(compute) == "there is no C compiler (cc)"

@@ -10,13 +10,11 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from nmt.model.quantised import whole_columns
-from nmt.native.library import unavailable
+from nmt.native.library import lacks_bytes, unavailable
 from nmt.native.matrix import NativeMatrix
 
 pytestmark = pytest.mark.skipif(bool(unavailable()), reason=unavailable())
-has_bytes = pytest.mark.skipif(
-    not torch.cpu.get_capabilities().get("avx2"), reason="its products of integers need AVX2"
-)
+has_bytes = pytest.mark.skipif(bool(lacks_bytes()), reason=lacks_bytes())
 SIZES = [(1, 1), (3, 2), (24, 17), (33, 16), (40, 31), (256, 100), (1024, 33), (70000, 5)]
 
 

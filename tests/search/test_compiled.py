@@ -103,7 +103,7 @@ def test_other_models_types_and_devices_are_not_served() -> None:
 
 
 def test_integers_need_their_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.cpu.get_capabilities", dict)
+    monkeypatch.setattr("nmt.native.library.lacks_bytes", lambda: "the processor lacks AVX2")
     model = build(AttentionSections())
     assert "AVX2" in why_not(model, replace(COMPUTE, int8=True))
     assert not why_not(model, COMPUTE)
