@@ -55,7 +55,7 @@ def in_bfloat16(setup: Setup) -> Setup:
 def pruned(setup: Setup) -> Setup:
     """Prune the beam; translations of a fixed length are to cost the same for all weights."""
     search = setup.search
-    if setup.way.length or search.beam == 1 or search.cuts or not search.can_shorten:
+    if setup.way.length or search.beam == 1 or search.cuts or not search.is_plain:
         return setup
     return replace(setup, search=replace(search, prune=PRUNE))
 
@@ -68,7 +68,7 @@ def by_pytorch(setup: Setup) -> Setup:
 CHANGES: Mapping[str, Change] = {
     "float32 products": in_float32,
     "bfloat16 products": in_bfloat16,
-    "the whole vocabulary in place of the shortlist": searching(shortlist=False),
+    "a shortlist in place of the whole vocabulary": searching(shortlist=True),
     f"a beam pruned at {PRUNE:g}": pruned,
     "PyTorch's steps in place of compiled ones": by_pytorch,
     "one search at a time, by all threads": going(side_by_side=False),
@@ -92,7 +92,10 @@ def measure_changes(
         setup = going(side_by_side=False)(setup)  # as it is anyway
     for name, change in CHANGES.items():
         changed = change(setup)
-        if changed != setup:
+        shortens = not changed.search.shortlist or (
+            changed.search.can_shorten and package.model.shortlist is not None
+        )
+        if changed != setup and shortens:
             speed, ratio = by_turns(text(changed.build(package), lines), plain, turns)
             yield Brought(name, speed, ratio)
 

@@ -44,7 +44,7 @@ def contest(
     Raises:
         ConfigError: CTranslate2 cannot hold the model, does not search so, or is not installed.
     """
-    marks = {EXACT: exact(setup), FAST: fast(setup, package)}
+    marks = {EXACT: exact(setup), FAST: fast(setup)}
     translators: dict[str, Translator] = {name: mark.build(package) for name, mark in marks.items()}
     ways = {name: mark.described() for name, mark in marks.items()}
     with ExitStack() as stack:

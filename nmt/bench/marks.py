@@ -25,9 +25,8 @@ class Setup:
         return TimedTranslator(package, self.search, self.compute, self.way)
 
     def described(self) -> str:
-        """Name the type of products, and what is scored."""
-        scored = "the shortlist" if self.search.shortlist else "the whole vocabulary"
-        return f"{TYPES[self.compute.precision]}, {scored}"
+        """Name the type of products."""
+        return TYPES[self.compute.precision]
 
 
 def exact(setup: Setup) -> Setup:
@@ -39,13 +38,10 @@ def exact(setup: Setup) -> Setup:
     )
 
 
-def fast(setup: Setup, package: TranslationPackage) -> Setup:
-    """Use int8, or else bfloat16, where the machine is fast at it, and the shortlist."""
-    asked = replace(setup.search, shortlist=True)
-    shortens = asked.can_shorten and package.model.shortlist is not None
+def fast(setup: Setup) -> Setup:
+    """Use int8, or else bfloat16, where the machine is fast at it, and all else as by default."""
     int8 = has_fast_int8(setup.compute.device)
     lower = has_fast_bf16(setup.compute.device) and not int8
     dtype = torch.bfloat16 if lower else torch.float32
     compute = replace(setup.compute, dtype=dtype, int8=int8)
-    search = replace(setup.search, shortlist=shortens, prune=0.0)
-    return Setup(search, compute, setup.way)
+    return Setup(replace(setup.search, shortlist=False, prune=0.0), compute, setup.way)

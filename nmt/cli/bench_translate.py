@@ -91,10 +91,9 @@ def translate(
 ) -> None:
     """Measure how fast MODEL translates TEXT (default: standard input); empty lines are left out.
 
-    Two marks: exact, every hypothesis scored over the whole vocabulary in float32; fast, products
-    in int8 or else bfloat16 where the machine has it, a shortlist where the model has one, and,
-    without --length, a beam pruned at 2.
-    Medians over the turns, with the least and the most.
+    Two marks: exact, products in float32; fast, in int8 or else bfloat16, where the machine is
+    fast at it. Both score the whole vocabulary. Medians over the turns, with the least and the
+    most.
 
     Inside the clock is the way from lines to translations, segmenting and joining included;
     loading is not.
@@ -165,7 +164,7 @@ def show_changes(sitting: Sitting, turns: int) -> dict[str, Any]:
     from nmt.bench.translation_report import change_line
 
     found = []
-    setup = fast(sitting.setup, sitting.package)
+    setup = fast(sitting.setup)
     sitting.tell([*sitting.conditions().spelled(), ""])
     sitting.tell([f"speed over that of fast ({setup.described()}), sentences/s, what is changed"])
     for each in measure_changes(sitting.package, setup, sitting.lines, turns):

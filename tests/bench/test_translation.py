@@ -13,9 +13,10 @@ from nmt.bench.changes import CHANGES, measure_changes
 from nmt.bench.marks import Setup, exact, fast
 from nmt.bench.translation import Range, measure_lines, measure_text, ninth_decile, ratios
 from nmt.bench.translators import TimedTranslator, Way, in_order
-from nmt.model.compute import Compute, has_fast_int8
+from nmt.model.compute import Compute, ComputeConfig, has_fast_int8, prepare
 from nmt.model.directory import TranslationPackage, load_package
 from nmt.model.shortlist import Shortlist
+from nmt.native.library import lacks_bytes
 from nmt.search.config import SearchConfig
 from nmt.translate import Translator
 
@@ -113,24 +114,24 @@ def test_batches_in_order_hold_every_sentence_once_and_within_the_budget() -> No
         assert len(fuller) * lengths[fuller].max() > 16
 
 
-def test_the_marks_are_what_they_say(package: TranslationPackage) -> None:
+def test_the_marks_are_what_they_say() -> None:
     low = replace(CPU, dtype=torch.bfloat16)
     setup = Setup(replace(SEARCH, shortlist=True), low, Way(3))
     assert exact(setup) == Setup(replace(SEARCH, shortlist=False), CPU, Way(3))
-    quick = fast(setup, package)
-    assert (quick.search.shortlist, quick.search.prune, quick.way) == (True, 0.0, Way(3))
+    quick = fast(setup)
+    assert (quick.search, quick.way) == (replace(SEARCH, shortlist=False), Way(3))
     pruned = replace(setup, search=replace(SEARCH, prune=2.0))
-    assert fast(pruned, package).search.prune == exact(pruned).search.prune == 0.0
+    assert fast(pruned).search.prune == exact(pruned).search.prune == 0.0
     assert quick.compute.int8 == has_fast_int8(CPU.device)
     assert exact(quick) == exact(setup)
-    grouped = replace(setup, search=replace(SEARCH, beam=4, groups=2))
-    assert not fast(grouped, package).search.shortlist
+    assert exact(setup).described() == "float32"
 
 
-def test_without_a_shortlist_fast_says_so(trained: Path) -> None:
-    bare = load_package(trained)
-    bare.model.shortlist = None
-    assert fast(Setup(SEARCH, CPU, Way()), bare).described().endswith(", the whole vocabulary")
+@pytest.mark.skipif(bool(lacks_bytes()), reason=lacks_bytes())
+def test_fast_is_what_users_have_by_default() -> None:
+    config = ComputeConfig(device="cpu", threads=torch.get_num_threads())
+    by_default = Setup(SearchConfig(), prepare(config, training=False), Way())
+    assert fast(exact(by_default)) == by_default
 
 
 def test_works_are_measured_in_every_turn_and_count_their_own_pieces(
@@ -172,8 +173,7 @@ def test_ratios_are_of_the_same_turn() -> None:
 
 
 def test_each_change_changes_one_thing(package: TranslationPackage) -> None:
-    search = replace(SEARCH, shortlist=True)
-    setup = Setup(search, replace(CPU, int8=True), Way())
+    setup = Setup(SEARCH, replace(CPU, int8=True), Way())
     for change in CHANGES.values():
         changed = change(setup)
         same = [getattr(changed, name) == getattr(setup, name) for name in vars(setup)]
@@ -192,9 +192,20 @@ def test_changes_that_change_nothing_here_are_left_out(
     finally:
         torch.set_num_threads(threads)
     left_out = {
-        "float32 products", "bfloat16 products", "the whole vocabulary in place of the shortlist",
+        "float32 products", "bfloat16 products",
         "a beam pruned at 2", "one search at a time, by all threads", "batches of 512 tokens",
         "greedy search (a beam of one)",
     }  # fmt: skip
     assert [each.name for each in found] == [name for name in CHANGES if name not in left_out]
     assert all(each.ratio > 0 < each.sentences_per_second for each in found)
+
+
+def test_a_shortlist_is_tried_where_there_is_one(
+    trained: Path, package: TranslationPackage, lines: list[str]
+) -> None:
+    name = "a shortlist in place of the whole vocabulary"
+    bare = load_package(trained)
+    bare.model.shortlist = None
+    for each, is_tried in ((package, True), (bare, False)):
+        found = measure_changes(each, Setup(SEARCH, CPU, Way()), lines[:2], 1)
+        assert (name in [change.name for change in found]) == is_tried
