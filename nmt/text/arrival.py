@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-PAUSE_SECONDS = 0.02  # without a line for so long, what has come is handed on
+PAUSE_SECONDS = 0.002  # without a line for so long, what has come is handed on
 
 Line = TypeVar("Line")  # or a pair of lines
 
