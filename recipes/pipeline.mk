@@ -33,6 +33,7 @@ OPTIONS ?=
 WORK ?= out/$(SOURCE)-$(TARGET)
 RUN := $(WORK)/run
 WITH = --config $(CONFIG) $(OPTIONS)
+TRANSLATING ?=
 STAMP ?= $(ENVIRONMENT)/bin/python -m nmt.stamps
 BEST := $(RUN)/best/model.safetensors $(RUN)/best/config.toml
 
@@ -86,7 +87,7 @@ $(RUN)/finished.json: $(WORK)/train.stamp
 $(BEST): $(RUN)/finished.json ;
 
 $(WORK)/test.hypothesis.$(TARGET): $(WORK)/translate.stamp
-	$(NMT) translate $(RUN) $(TEST_SOURCE) $(WITH) --output $@
+	$(NMT) translate $(RUN) $(TEST_SOURCE) $(WITH) $(TRANSLATING) --output $@
 
 $(WORK)/score.txt: $(WORK)/score.stamp
 	$(NMT) score $(WORK)/test.hypothesis.$(TARGET) --ref $(TEST_TARGET) $(WITH) --output $@

@@ -172,7 +172,10 @@ def test_ratios_are_of_the_same_turn() -> None:
     assert (found.name, found.other, found.ratio) == ("one", "two", Range(2.0, 1.0, 3.0))
 
 
-def test_each_change_changes_one_thing(package: TranslationPackage) -> None:
+def test_each_change_changes_one_thing(
+    package: TranslationPackage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.bench.changes.has_fast_bf16", lambda device: True)
     setup = Setup(SEARCH, replace(CPU, int8=True), Way())
     for change in CHANGES.values():
         changed = change(setup)
