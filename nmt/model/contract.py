@@ -36,7 +36,7 @@ class DecodingState(ABC):
 
     @abstractmethod
     def select(self, sentences: Tensor) -> Self:
-        """Keep some sentences, given by index; the state itself stays as it is."""
+        """Keep some sentences, given by index; the state given is consumed."""
 
 
 class SequenceModel(nn.Module, ABC):

@@ -61,7 +61,7 @@ def force(
             listener.encoding = False
         with listener.attached() if listener is not None else nullcontext():
             states = model.decode(memory, target[:, :-1], lengths)
-        log_probs = chosen(states.flatten(0, 1), scorer.output, following.flatten())
+        log_probs = chosen(states.flatten(0, 1), scorer, following.flatten())
     rows = log_probs.view_as(following).tolist()
     sizes = list(zip(lengths.tolist(), source.lengths.tolist(), strict=True))
     heard = [None] * len(sizes) if listener is None else cross_weights(listener, sizes)
@@ -80,13 +80,12 @@ def between(
     return pad_sequence(rows, batch_first=True), lengths
 
 
-def chosen(states: Tensor, output: Tensor, ids: Tensor) -> Tensor:
+def chosen(states: Tensor, scorer: ModelScorer, ids: Tensor) -> Tensor:
     """Give the log-probability of each id, (N,), of the states (N, D) that predict them."""
-    size = max(1, SCORES_AT_ONCE // output.size(0))
+    size = max(1, SCORES_AT_ONCE // len(scorer.output))
     parts = []
     for some, wanted in zip(states.split(size), ids.split(size), strict=True):
-        scores = some.to(output.dtype) @ output.mT
-        exact = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        exact = scorer.projection.times(some)
         own = exact.gather(-1, wanted.unsqueeze(-1)).squeeze(-1)
         parts.append(own - exact.logsumexp(-1))
     return torch.cat(parts)

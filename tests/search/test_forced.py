@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from nmt.model.compute import Compute
 from nmt.model.config import ModelConfig
 from nmt.model.contract import EncoderDecoder
 from nmt.model.weights import attention_weights
+from nmt.native.library import lacks_bytes
 from nmt.search import forced
 from nmt.search.config import SearchConfig
 from nmt.search.find import Wanted, find
@@ -93,6 +95,25 @@ def test_one_pass_is_many_steps(arch: str, source: Source) -> None:
     at_once = [each.log_probs for each in force(scorer, source, targets, ENDS)]
     for mine, expected in zip(at_once, force_by_steps(scorer, source, targets, ENDS), strict=True):
         assert mine == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.skipif(bool(lacks_bytes()), reason=lacks_bytes())
+def test_in_whole_numbers_it_is_what_steps_give_but_for_rounding(source: Source) -> None:
+    exact = make()
+    scorer = ModelScorer(exact.model, replace(COMPUTE, int8=True))
+    targets = [[4, 5], [], [9, 3, 3, 7, 6]]
+    at_once, steps, exactly = (
+        [log_prob for row in rows for log_prob in row]
+        for rows in (
+            [each.log_probs for each in force(scorer, source, targets, ENDS)],
+            force_by_steps(scorer, source, targets, ENDS),
+            force_by_steps(exact, source, targets, ENDS),
+        )
+    )
+    away = [abs(one - other) for one, other in zip(at_once, steps, strict=True)]
+    rounded = [abs(one - other) for one, other in zip(exactly, steps, strict=True)]
+    assert sum(away) < 0.2 * sum(rounded)
+    assert sum(rounded) > 0
 
 
 def test_any_scorer_can_be_forced(
