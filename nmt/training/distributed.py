@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch.distributed import Store  # type: ignore[attr-defined]
 
 GRACE = 10.0  # seconds in which a process says why it ends; torchrun kills after 30
+LAST_SECONDS = 0.1  # more than a thread needs to let go of something
 
 
 @contextlib.contextmanager
@@ -50,6 +51,10 @@ def joined(wait_minutes: int) -> Iterator[Ranks]:
         say_end(store, ranks, "")
         raise why_contact_was_lost(error, store, ranks) from None
     finally:
+        # A thread of the group lets go of the last thing that was shared, for which it needs
+        # Python. The end of the group waits for that thread and lets nobody else have Python: each
+        # would wait for the other.
+        time.sleep(LAST_SECONDS)
         torch.distributed.destroy_process_group()
 
 
