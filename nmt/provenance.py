@@ -71,7 +71,7 @@ def version_of(library: str) -> str | None:
 def hash_of_code() -> str:
     """Hash the modules of this package, since versions change less often than they do."""
     folder, digest = Path(nmt.__file__).parent, hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
+    for path in sorted(path for kind in ("*.py", "*.[ch]") for path in folder.rglob(kind)):
         digest.update(f"{path.relative_to(folder)} {sha256(path)}\n".encode())
     return digest.hexdigest()
 

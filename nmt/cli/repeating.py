@@ -27,8 +27,11 @@ def repeat(record: Report, paths: Mapping[str, str], output: str, folder: Path) 
         raise DataError(f"the record says what its command was to write or run besides: {odd[0]}")
     requested = {name: dict(section) for name, section in record["requested"].items()}
     threads = record.get("compute", {}).get("threads")
+    precision = record.get("compute", {}).get("precision")
     if threads and "compute" in requested:
         requested["compute"]["threads"] = threads
+    if precision and requested.get("compute", {}).get("precision") == "auto":
+        requested["compute"]["precision"] = precision  # what auto came to
     save_table(requested, folder / "settings.toml")
     values = {**record["options"], **gathered(paths), "output": output,
               "config": str(folder / "settings.toml")}  # fmt: skip

@@ -187,7 +187,7 @@ def translate(
         seen, written = write(stream, found, form, at_once=output == "-")
     if made:
         made["inputs"]["text"] = made["inputs"]["text"] or seen.sha256
-        keep(made, output, record, written, compute=computed(asked))
+        keep(made, output, record, written, compute=computed(asked, engine))
     if guard:
         guard.summarise()
 
@@ -238,11 +238,12 @@ def begun_record(context: click.Context, asked: "Experiment") -> Table:
     return made
 
 
-def computed(asked: "Experiment") -> Table:
-    """Say on what a translation was computed."""
+def computed(asked: "Experiment", engine: str) -> Table:
+    """Say on what a translation was computed, and how precisely where that is ours to say."""
     from nmt.model.compute import prepare
 
-    return prepare(asked.compute, training=False).described()
+    told = prepare(asked.compute, training=False).described()
+    return {name: each for name, each in told.items() if engine == "native" or name != "precision"}
 
 
 def translations(

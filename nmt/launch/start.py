@@ -85,7 +85,10 @@ def begin(
             Run(folder).create()
             save_table(to_table(experiment), folder / "config.toml")
             hashes = [sha256(folder / "config.toml")]
-            told = {"compute": bench.compute.described(), "settings": hashes}
+            computed = {
+                **bench.compute.described(), "search_precision": bench.translating.precision
+            }  # fmt: skip
+            told = {"compute": computed, "settings": hashes}
             write_sealed(folder / "manifest.json", {**manifest, **told})
         if speed:
             with logged_to(run.log):

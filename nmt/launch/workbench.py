@@ -22,6 +22,7 @@ from nmt.experiment import Experiment
 from nmt.launch.development import boundaries, dev_batches, read_dev, segmenters_of
 from nmt.launch.manifest import origin
 from nmt.launch.shortlist import learn_shortlist
+from nmt.model.compiled_for import refuse_unserved
 from nmt.model.compute import Compute, has_fast_bf16, prepare
 from nmt.model.contract import EncoderDecoder, SequenceModel
 from nmt.model.directory import (
@@ -85,6 +86,7 @@ class Workbench:
         refuse_unknown_tags(corpus, segmenters, experiment)
         stream = make_stream(corpus, segmenters, experiment)
         model = make_model(experiment, segmenters).to(compute.device)
+        refuse_unserved(model, translating)
         set_recompute(model, experiment.training.recompute)
         updater = Updater.make(model, experiment.training, compute, ranks)
         ranks.seed(experiment.compute.seed)

@@ -16,6 +16,8 @@ from nmt.model.transformer import Transformer
 from nmt.native.library import library
 from nmt.native.structures import StepFields
 
+UNKNOWN, NO_MEMORY = 1, 2  # of transformer.c
+
 
 @dataclass(frozen=True)
 class NativeState(DecodingState):
@@ -70,11 +72,11 @@ class NativeTransformer:
         starts = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
         size, tokens = len(ids), int(starts[-1])
         cross = tuple(torch.empty(tokens, columns) for columns in self._kept)
-        known = library().begin(
+        outcome = library().begin(
             self._encoder.fields, self._decoder.fields, ids.data_ptr(), ids.size(1),
             starts.data_ptr(), size, pointers(cross),
         )  # fmt: skip
-        refuse_unknown(known)
+        check(outcome)
         return NativeState(
             places=torch.arange(size),
             starts=starts,
@@ -111,7 +113,7 @@ class NativeTransformer:
             rows=len(chosen),
             longest=state.longest,
         )
-        refuse_unknown(library().take_step(self._decoder.fields, step, states.data_ptr()))
+        check(library().take_step(self._decoder.fields, step, states.data_ptr()))
         shape = (size, beam) if rows is None else (1, len(chosen))
         return states.view(*shape, -1), replace(state, ancestry=ancestry, length=state.length + 1)
 
@@ -121,7 +123,14 @@ def pointers(tensors: Sequence[Tensor]) -> "ctypes.Array[ctypes.c_void_p]":
     return (ctypes.c_void_p * len(tensors))(*(each.data_ptr() for each in tensors))
 
 
-def refuse_unknown(known: int) -> None:
-    """Stop, as PyTorch does, where an id or a position is none of the model's."""
-    if not known:
+def check(outcome: int) -> None:
+    """Stop, as PyTorch does, where something was not there.
+
+    Raises:
+        IndexError: An id or a position is none of the model's.
+        MemoryError: There is no room.
+    """
+    if outcome == UNKNOWN:
         raise IndexError("an id, or a position, is none that the model has")
+    if outcome == NO_MEMORY:
+        raise MemoryError("no room for a step of a search")

@@ -4,10 +4,12 @@ import torch
 
 from nmt.attention.contract import Attention
 from nmt.attention.multi_head import MultiHeadAttention
+from nmt.errors import ConfigError
 from nmt.model.compute import Compute, why_not_compiled
 from nmt.model.contract import SequenceModel
 from nmt.model.transformer import Transformer
 
+WIDEST = 2**16  # of the largest bytes, with room to spare
 PLAIN = {  # what the settings of a mechanism must be
     "score": ("scaled-dot", "dot"),
     "positions": ("none", "rotary"),
@@ -31,7 +33,21 @@ def why_not(model: SequenceModel, compute: Compute) -> str:
             return reason
     if any(each.dtype != torch.float32 for each in model.parameters()):
         return "the weights are not in float32"
+    if max(model.config.model_size, model.config.ffn_size) > WIDEST:
+        return f"its sums of integers hold {WIDEST:,} products"
     return why_not_compiled(compute)
+
+
+def refuse_unserved(model: SequenceModel, compute: Compute) -> None:
+    """Refuse to do without the library where it was asked for by name.
+
+    Raises:
+        ConfigError: It does not serve the model, or is not there.
+    """
+    if compute.steps == "compiled" and (reason := why_not(model, compute)):
+        raise ConfigError(
+            f"compute.steps = 'compiled' does not serve this model here: {reason}; take auto"
+        )
 
 
 def unsuited(mechanism: Attention) -> str:

@@ -2,6 +2,8 @@
 
 import contextlib
 import ctypes
+import functools
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,6 +15,8 @@ from nmt.settings import setting
 if TYPE_CHECKING:
     import torch
 
+
+log = logging.getLogger(__name__)
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # names of glibc's malloc.h
 LARGEST_BLOCK = 2**30  # bytes
@@ -28,7 +32,7 @@ class ComputeConfig:
     precision: str = setting(
         "auto",
         "Type of matrix products; auto is bf16 in training where the machine is fast at it, int8, "
-        "products of whole numbers, in searches by compiled steps, and fp32 otherwise.",
+        "products of whole numbers, in searches where compiled code makes them, and else fp32.",
         choices=("auto", "bf16", "fp32", "int8"),
     )
     steps: str = setting(
@@ -129,8 +133,28 @@ def prepare(config: ComputeConfig, *, training: bool) -> Compute:
     compute = Compute(
         device, dtype, config.sharding, config.seed, wanted == "int8", steps=config.steps
     )
+    return lowest(compute) if is_auto and not training else compute
+
+
+def lowest(compute: Compute) -> Compute:
+    """Take 8-bit integers for a search, where the C library multiplies them.
+
+    A processor on which there is no library is told of: what it writes is not what others do.
+    """
     lowered = replace(compute, int8=True)
-    return lowered if is_auto and not training and not why_not_compiled(lowered) else compute
+    if not (reason := why_not_compiled(lowered)):
+        return lowered
+    if compute.steps != "torch" and compute.device.type == "cpu":
+        tell_once(reason)
+    return compute
+
+
+@functools.cache
+def tell_once(reason: str) -> None:
+    """Say that there is no C library."""
+    log.warning(
+        "searches are slower here, and in float32, since they do without compiled steps: %s", reason
+    )
 
 
 @contextlib.contextmanager
@@ -233,8 +257,9 @@ def why_not_compiled(compute: Compute) -> str:
 def has_fast_int8(device: "torch.device") -> bool:
     """Tell whether products of 8-bit integers are fast, and exact in 32 bits."""
     from nmt.model.packed import has_packed_products
+    from nmt.native.library import lacks_bytes
 
-    return device.type == "cpu" and (has_vnni() or has_packed_products())
+    return device.type == "cpu" and (not lacks_bytes() or has_vnni() or has_packed_products())
 
 
 def has_vnni() -> bool:

@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import shutil
+import stat
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -31,18 +32,19 @@ def library() -> ctypes.CDLL:
     """Load the library, compiling it first if this machine has not done so yet.
 
     It is kept in the user's cache folder ($XDG_CACHE_HOME or ~/.cache), under a name that the
-    sources, the flags and the processor decide.
+    sources, the flags, the compiler and the processor decide.
 
     Raises:
         Unavailable: There is no C compiler, or it fails; the folder cannot be written.
     """
     try:
         path = cache_folder() / f"kernels-{identity()}.so"
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        refuse_foreign(path.parent)
         if not path.exists():
             compile_to(path)
-        if path.stat().st_uid != os.getuid():
-            raise Unavailable(f"{path} belongs to somebody else")
-        return declare(ctypes.CDLL(str(path)))
+        refuse_foreign(path)
+        return declare(loaded(path))
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
         raise Unavailable(f"the compiled code cannot be kept or loaded: {error}") from None
 
@@ -62,6 +64,27 @@ def lacks_bytes() -> str:
     return unavailable() or ("" if library().has_bytes() else "the processor lacks AVX2")
 
 
+def refuse_foreign(path: Path) -> None:
+    """Refuse to run what others may have written.
+
+    Raises:
+        Unavailable: They may.
+    """
+    facts = path.stat()
+    if facts.st_uid != os.getuid() or facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise Unavailable(f"{path} may be written by others")
+
+
+def loaded(path: Path) -> ctypes.CDLL:
+    """Load a library; one that is damaged is compiled once more."""
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError:
+        path.unlink()
+        compile_to(path)
+        return ctypes.CDLL(str(path))
+
+
 def cache_folder() -> Path:
     """Find where compiled code is kept."""
     given = Path(os.environ.get("XDG_CACHE_HOME", ""))
@@ -70,7 +93,8 @@ def cache_folder() -> Path:
 
 def identity() -> str:
     """Name what decides how the library comes out."""
-    digest = hashlib.sha256(" ".join((*FLAGS, platform.machine(), processor())).encode())
+    facts = (*FLAGS, platform.machine(), processor(), compiled_by())
+    digest = hashlib.sha256(" ".join(facts).encode())
     for source in sorted(FOLDER.glob("*.[ch]")):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
@@ -84,6 +108,13 @@ def processor() -> str:
     lines = told.read_text(encoding="utf-8", errors="replace").splitlines()
     names = ("model name", "flags", "Features", "CPU part")
     return "\n".join(sorted({line for line in lines if line.startswith(names)}))
+
+
+def compiled_by() -> str:
+    """Name the compiler's file as it is now; another one sums in another order, perhaps."""
+    path = Path(compiler()).resolve()
+    facts = path.stat()
+    return f"{path} {facts.st_size} {facts.st_mtime_ns}"
 
 
 def compiler() -> str:
@@ -101,7 +132,6 @@ def compiler() -> str:
 
 def compile_to(path: Path) -> None:
     """Compile the library; its name is taken only when it is whole."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     aside = beside(path)
     command = [compiler(), *FLAGS, "-o", str(aside), str(FOLDER / MAIN), *LIBRARIES]
     log.debug("compiling for this processor, once: %s", path)
@@ -112,6 +142,7 @@ def compile_to(path: Path) -> None:
         if done.returncode:
             first = (done.stderr.strip() or "no reason given").splitlines()[0]
             raise Unavailable(f"{command[0]} cannot compile it: {first}")
+        aside.chmod(0o600)
         aside.replace(path)
     except subprocess.TimeoutExpired:
         raise Unavailable(f"{command[0]} took more than {SECONDS} seconds") from None

@@ -65,6 +65,7 @@ class NativeMatrix:
 
     def times(self, states: Tensor, bias: Tensor | None = None) -> Tensor:
         """Multiply (..., D) and add a bias (N,), as (..., N) in float32."""
+        assert states.size(-1) == self.weight.size(1), "one number for each row of the matrix"
         rows = states.flatten(0, -2).float().contiguous()
         made = rows.new_empty(*states.shape[:-1], len(self.weight))
         library().times(ctypes.byref(self.fields), rows.data_ptr(), len(rows), made.data_ptr())

@@ -6,6 +6,8 @@
 #include "best.h"
 #include "layers.h"
 
+enum outcome { DONE, UNKNOWN, NO_MEMORY };
+
 typedef struct {
     Norm own_norm, cross_norm, feed_norm;
     Attention own, cross;
@@ -50,6 +52,10 @@ static Room make_room(const Stack *stack, int rows, int longest) {
         .scores = malloc(sizeof(float) * rounded_up(longest, LANES)),
         .past = malloc(sizeof(float *) * longest),
     };
+}
+
+static int is_there(Room room) {
+    return room.entered && room.wide && room.context && room.scores && room.past;
 }
 
 static void leave_room(Room room) {
@@ -117,14 +123,14 @@ static void encode_layer(const Stack *stack, const Layer *layer, const int64_t *
 
 /* Encodes sources (B, S), and remembers them for each layer of a decoder as (T, 2 G K).
 
-   Tells whether all ids are words at positions that there are. */
+   Gives DONE, or UNKNOWN where an id is no word or stands at no position, or NO_MEMORY. */
 int32_t begin(const Stack *encoder, const Stack *decoder, const int64_t *ids, int size,
            const int64_t *starts, int sentences, float *const *cross) {
     int rows = (int)starts[sentences], width = encoder->size;
-    int known = 1;
     float *states = malloc(sizeof(float) * rows * width);
     Room room = make_room(encoder, rows, size);
-    for (int sentence = 0; sentence < sentences; sentence++)
+    int there = states && is_there(room), known = there;
+    for (int sentence = 0; there && sentence < sentences; sentence++)
         for (int64_t row = starts[sentence]; row < starts[sentence + 1]; row++) {
             int position = (int)(row - starts[sentence]);
             int64_t id = ids[(int64_t)sentence * size + position];
@@ -132,12 +138,12 @@ int32_t begin(const Stack *encoder, const Stack *decoder, const int64_t *ids, in
         }
     for (int n = 0; known && n < encoder->count; n++)
         encode_layer(encoder, encoder->layers + n, starts, sentences, states, room);
-    normalise(&encoder->last, states, rows, width, states);
+    if (known) normalise(&encoder->last, states, rows, width, states);
     for (int n = 0; known && n < decoder->count; n++)
         multiply(states, rows, &decoder->layers[n].remember, cross[n], NOTHING);
     leave_room(room);
     free(states);
-    return known;
+    return !there ? NO_MEMORY : known ? DONE : UNKNOWN;
 }
 
 /* Lets every hypothesis continue its parent, and write in its own row. */
@@ -152,6 +158,20 @@ static void follow(const Step *step) {
         }
 }
 
+/* Finds what a sentence's rows have written, (limit, k, 2 G K). */
+INLINE float *written_by(const Step *step, int number, int64_t sentence, int kept) {
+    return step->own[number] + step->places[sentence] * step->limit * step->beam * kept;
+}
+
+/* Where not all rows are computed, has every one write zeros first: numbers to whoever follows it. */
+static void forget_others(const Step *step, int number, int kept) {
+    if (step->rows >= step->sentences * step->beam) return;
+    size_t size = (size_t)step->beam * kept;
+    for (int sentence = 0; sentence < step->sentences; sentence++)
+        memset(written_by(step, number, sentence, kept) + step->position * size, 0,
+               sizeof(float) * size);
+}
+
 static void attend_to_past(const Stack *stack, const Step *step, int number, float *states,
                            Room room) {
     const Layer *layer = stack->layers + number;
@@ -159,11 +179,11 @@ static void attend_to_past(const Stack *stack, const Step *step, int number, flo
     int kept = width - heads; /* keys and values */
     const float *entered = enter(stack, &layer->own_norm, states, step->rows, room.entered);
     multiply(entered, step->rows, &layer->own.project, room.wide, NOTHING);
+    forget_others(step, number, kept);
     for (int n = 0; n < step->rows; n++) {
         int64_t row = step->chosen[n], sentence = row / step->beam;
         float *projected = room.wide + (size_t)n * width;
-        float *written = step->own[number] +
-                         step->places[sentence] * step->limit * step->beam * kept;
+        float *written = written_by(step, number, sentence, kept);
         place(&layer->own, projected, angles_at(stack, step->position));
         memcpy(written + (step->position * (int64_t)step->beam + row % step->beam) * kept,
                projected + heads, sizeof(float) * kept);
@@ -197,13 +217,13 @@ static void attend_to_source(const Stack *stack, const Step *step, int number, f
 
 /* Runs a decoder on one position of the chosen rows, and gives the states (R, D) that predict.
 
-   Tells whether all ids are words. */
+   Gives DONE, or UNKNOWN where an id is no word, or NO_MEMORY. */
 int32_t take_step(const Stack *stack, const Step *step, float *states) {
     int longest = step->longest > step->position ? step->longest : step->position + 1;
     Room room = make_room(stack, step->rows, longest);
-    int known = 1;
+    int there = is_there(room), known = there;
     follow(step);
-    for (int n = 0; n < step->rows; n++) {
+    for (int n = 0; there && n < step->rows; n++) {
         int64_t id = step->ids[step->chosen[n]];
         known &= embed(stack, id, step->position, states + (size_t)n * stack->size);
     }
@@ -212,9 +232,9 @@ int32_t take_step(const Stack *stack, const Step *step, float *states) {
         attend_to_source(stack, step, n, states, room);
         run_feed_forward(stack, stack->layers + n, states, step->rows, room);
     }
-    normalise(&stack->last, states, step->rows, stack->size, states);
+    if (known) normalise(&stack->last, states, step->rows, stack->size, states);
     leave_room(room);
-    return known;
+    return !there ? NO_MEMORY : known ? DONE : UNKNOWN;
 }
 
 /* Multiplies rows (M, D) by a matrix, as (M, N). */

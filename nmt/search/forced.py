@@ -46,7 +46,7 @@ def force(
     """Let a model read a target for each source, in one pass.
 
     The sum of a target's log-probabilities is what search gives a hypothesis of these ids, but
-    for the order of sums.
+    for the order of sums, and in 8-bit integers for what is rounded otherwise because of it.
 
     Args:
         targets: Without the ids that open and close them.

@@ -11,9 +11,8 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from nmt.errors import ConfigError
 from nmt.model.compiled import NativeTransformer
-from nmt.model.compiled_for import why_not
+from nmt.model.compiled_for import refuse_unserved, why_not
 from nmt.model.compute import Compute, why_not_compiled
 from nmt.model.contract import DecodingState, Rows, SequenceModel
 from nmt.model.lowered import lowered, quantised
@@ -196,19 +195,11 @@ class Engine(Protocol):
 
 
 def engine_of(model: SequenceModel, compute: Compute) -> Engine | None:
-    """Make what takes a model's steps in the C library; None where that does not serve it.
-
-    Raises:
-        ConfigError: It was asked for.
-    """
-    if not (reason := why_not(model, compute)):
-        assert isinstance(model, Transformer), "it serves no other"
-        return NativeTransformer(model, int8=compute.int8)
-    if compute.steps == "compiled":
-        raise ConfigError(
-            f"compute.steps = 'compiled' does not serve this model here: {reason}; take auto"
-        )
-    return None
+    """Make what takes a model's steps in the C library; None where that does not serve it."""
+    if why_not(model, compute):
+        return None
+    assert isinstance(model, Transformer), "it serves no other"
+    return NativeTransformer(model, int8=compute.int8)
 
 
 class ModelScorer:
@@ -225,7 +216,7 @@ class ModelScorer:
         weight = model.output_weight().detach()
         self.output = weight.to(compute.dtype) if compute.dtype != torch.float32 else weight
         self.projection = self._projection(weight)
-        self._engine: Engine = engine_of(model, compute) or self.model
+        refuse_unserved(model, compute)
 
     @property
     def is_invariant(self) -> bool:
@@ -237,6 +228,10 @@ class ModelScorer:
         other = copy.copy(self)
         other._engine = self.model
         return other
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return engine_of(self._whole, self.compute) or self.model
 
     def _projection(self, weight: Tensor) -> Matrix:
         if self.compute.int8:

@@ -118,6 +118,8 @@ def experiment_of(study: Study, entry: Entry, seed: int | None) -> Experiment:
             assign(table, "compute.seed", seed)
         if not table.get("compute", {}).get("threads"):
             assign(table, "compute.threads", max(1, num_cores() // study.jobs))
+        if not table.get("compute", {}).get("steps"):
+            assign(table, "compute.steps", "torch")  # mechanisms are compared, not engines
         experiment = read_experiment(table)
         if not experiment.model.has_source:
             raise ConfigError(

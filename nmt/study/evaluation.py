@@ -5,13 +5,12 @@ It runs in a process of its own, so that no other cell's work or memory is in wh
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from nmt.errors import DataError
 from nmt.experiment import read_experiment
 from nmt.files import read_json, write_json
-from nmt.model.compute import ComputeConfig, prepare
+from nmt.model.compute import prepare
 from nmt.model.directory import count_parameters, load_package
 from nmt.scoring.metrics import corpus_scores
 from nmt.study.results import METRICS
@@ -33,7 +32,7 @@ def evaluate(folder: Path) -> None:
     experiment = read_experiment(request["settings"])
     pairs = read_test(request["test"]["source"], request["test"]["target"])
     package = load_package(folder / "run")
-    compute = prepare(by_modules(experiment.compute), training=False)
+    compute = prepare(experiment.compute, training=False)
     model = package.model.to(compute.device)
     translator = Translator(model, package.segmenters, experiment.search, compute)
     hypotheses, speed = translated(translator, [source for source, _ in pairs])
@@ -48,13 +47,6 @@ def evaluate(folder: Path) -> None:
     }
     signatures = {name: score.signature for name, score in scores.items()}
     write_json(folder / "evaluation.json", {"measures": measures, "signatures": signatures})
-
-
-def by_modules(config: ComputeConfig) -> ComputeConfig:
-    """Leave what is automatic to PyTorch, in float32: mechanisms are compared, not engines."""
-    steps = "torch" if config.steps == "auto" else config.steps
-    precision = "fp32" if config.precision == "auto" else config.precision
-    return replace(config, steps=steps, precision=precision)
 
 
 def read_test(source: str, target: str) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from nmt.files import read_json, sha256, write_json
 from nmt.launch.workbench import Workbench
 from nmt.model.compute import prepare
 from nmt.model.directory import load_package
-from nmt.study.evaluation import by_modules, read_test
+from nmt.study.evaluation import read_test
 from nmt.training.optimizer import set_rate
 from nmt.training.update import Totals
 from nmt.translate import Translator
@@ -88,7 +88,7 @@ def translation_of(folder: Path) -> Work:
     """Prepare translations of the first lines of the test set."""
     experiment, request = settings_of(folder)
     package = load_package(folder / "run")
-    compute = prepare(by_modules(experiment.compute), training=False)
+    compute = prepare(experiment.compute, training=False)
     model = package.model.to(compute.device)
     translator = Translator(model, package.segmenters, experiment.search, compute)
     test = read_test(request["test"]["source"], request["test"]["target"])

@@ -46,6 +46,12 @@ def test_an_export_that_is_verified_is_told_and_kept(nmt: Command) -> None:
     assert record["files"].keys() == others
 
 
+def test_a_record_leaves_the_precision_of_an_export_to_the_export(nmt: Command) -> None:
+    command = ("translate", "run", "test.src", *BY, "--output", "hyp.tgt", "--record", "hyp.json")
+    assert nmt(*command).status == 0
+    assert read_json("hyp.json")["compute"] == {"device": "cpu", "threads": 1}
+
+
 def test_an_export_that_is_too_different_is_not_written(
     nmt: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

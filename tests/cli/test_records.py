@@ -11,6 +11,7 @@ import pytest
 
 from nmt import provenance
 from nmt.files import read_json, sha256, write_sealed
+from nmt.native.library import lacks_bytes
 
 Command = Callable[..., Any]
 
@@ -153,6 +154,20 @@ def test_from_another_folder_inputs_are_found_and_threads_are_as_many(
     assert nmt("reproduce", "../hyp.tgt", "--quiet").status == 0
     record = provenance.read_record(tmp_path / "hyp-reproduced.tgt.manifest.json")
     assert record["compute"]["threads"] == 1
+
+
+def test_a_precision_that_was_automatic_is_what_it_came_to(nmt: Command) -> None:
+    nmt(*TRANSLATE, "--precision", "auto")
+    name = Path("hyp.tgt.manifest.json")
+    record = provenance.read_record(name)
+    assert record["requested"]["compute"]["precision"] == "auto"
+    came_to = record["compute"]["precision"]
+    assert came_to == ("fp32" if lacks_bytes() else "int8")
+    for precision in ("bf16", came_to):  # as on a machine where it comes to something else
+        write_sealed(name, {**record, "compute": {**record["compute"], "precision": precision}})
+        nmt("reproduce", "hyp.tgt", "--quiet")
+        again = provenance.read_record(Path("hyp-reproduced.tgt.manifest.json"))
+        assert again["compute"]["precision"] == precision
 
 
 def test_what_differs_is_shown_and_the_status_says_so(nmt: Command) -> None:

@@ -131,6 +131,19 @@ def test_an_interrupted_run_says_how_to_go_on_and_doing_so_ends_as_if_it_had_not
     assert contents(Path("run")) == expected
 
 
+def test_compiled_steps_that_do_not_serve_are_refused_before_anything_is_trained(
+    nmt: Command,
+) -> None:
+    asked = ("--set", "compute.steps=compiled", "--decoder-attention", "shaw")
+    finished = nmt(*CONFIG, *asked)
+    assert finished.status == 1
+    assert finished.err == (
+        "nmt: compute.steps = 'compiled' does not serve this model here: it has no attention with "
+        "positions = 'shaw'; take auto\n"
+    )
+    assert not Path("run").exists()
+
+
 def test_a_finished_run_has_nothing_to_go_on_with(nmt: Command, contents: Contents) -> None:
     first = nmt(*CONFIG)
     before = contents(Path("run"))

@@ -14,7 +14,7 @@ from torch.testing import assert_close
 from nmt.attention.config import AttentionConfig, AttentionSections
 from nmt.attention.rows import Rows
 from nmt.model.build import build_model
-from nmt.model.compiled import NativeTransformer
+from nmt.model.compiled import NativeTransformer, check
 from nmt.model.compiled_for import why_not
 from nmt.model.compute import Compute
 from nmt.model.config import ModelConfig
@@ -194,3 +194,9 @@ def test_ids_and_positions_that_the_model_lacks_are_refused() -> None:
     nothing = torch.zeros(3, 1, dtype=torch.long)
     with pytest.raises(IndexError, match="none that the model has"):
         engine.step(state, nothing - 1, nothing)
+
+
+def test_a_step_without_room_is_told() -> None:
+    check(0)
+    with pytest.raises(MemoryError, match="no room for a step"):
+        check(2)

@@ -9,6 +9,7 @@ from nmt.model.compute import (
     has_fast_bf16,
     has_fast_int8,
     prepare,
+    tell_once,
     why_not_compiled,
 )
 from nmt.native.library import lacks_bytes
@@ -60,6 +61,7 @@ def test_integers_are_for_searches_where_the_processor_multiplies_them(
     with pytest.raises(ConfigError, match="'int8' is for searches; train in auto, bf16 or fp32"):
         prepare(config, training=True)
     monkeypatch.setattr(CPU_FLAGS, lambda: {"avx2": False, "avx_vnni": False})
+    monkeypatch.setattr("nmt.native.library.lacks_bytes", lambda: "the processor lacks AVX2")
     with pytest.raises(
         ConfigError, match=r"'int8' needs a processor with AVX2 or VNNI .*; take bf16 or fp32"
     ):
@@ -84,9 +86,17 @@ def test_searches_by_compiled_steps_are_in_integers_unless_asked_otherwise() -> 
     assert precision(training=True) != "int8"
 
 
-def test_without_compiled_steps_searches_are_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_compiled_steps_searches_are_in_float32_and_it_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tell_once.cache_clear()
     for name in ("unavailable", "lacks_bytes"):
         monkeypatch.setattr(f"nmt.native.library.{name}", lambda: "there is no C compiler (cc)")
-    compute = prepare(ComputeConfig(device="cpu"), training=False)
-    assert compute.precision == "fp32"
+    for config in (ComputeConfig(device="cpu", steps="torch"), ComputeConfig(device="cpu")):
+        compute = prepare(config, training=False)
+        assert compute.precision == "fp32"
+    prepare(ComputeConfig(device="cpu"), training=False)
+    (told,) = caplog.messages
+    assert told.startswith("searches are slower here, and in float32")
+    assert told.endswith("steps: there is no C compiler (cc)")
     assert why_not_compiled(compute) == "there is no C compiler (cc)"

@@ -107,7 +107,30 @@ def test_what_belongs_to_somebody_else_is_not_loaded(
 ) -> None:
     own = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: own + 1)
-    assert unavailable().endswith("belongs to somebody else")
+    assert unavailable() == f"{fresh} may be written by others"
+
+
+@needs_compiler
+def test_a_folder_that_others_may_write_to_is_refused(fresh: Path) -> None:
+    fresh.mkdir()
+    fresh.chmod(0o777)
+    assert unavailable() == f"{fresh} may be written by others"
+
+
+@needs_compiler
+def test_a_library_that_others_may_write_to_is_refused(fresh: Path) -> None:
+    assert not unavailable()
+    (kept,) = fresh.iterdir()
+    kept.chmod(0o662)
+    forget()
+    assert unavailable() == f"{kept} may be written by others"
+
+
+@needs_compiler
+def test_a_damaged_library_is_compiled_again(fresh: Path) -> None:
+    fresh.mkdir(mode=0o700)
+    (fresh / f"kernels-{identity()}.so").write_bytes(b"nonsense")
+    assert not unavailable()
 
 
 def test_the_cache_folder_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -119,14 +142,16 @@ def test_the_cache_folder_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert cache_folder() == tmp_path / "own" / "nmt"
 
 
-def test_another_processor_or_source_has_another_name(
+@needs_compiler
+def test_another_processor_compiler_or_source_has_another_name(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     name = identity()
     assert identity() == name
-    with monkeypatch.context() as changed:
-        changed.setattr(module, "processor", lambda: "another")
-        assert identity() != name
+    for kind in ("processor", "compiled_by"):
+        with monkeypatch.context() as changed:
+            changed.setattr(module, kind, lambda: "another")
+            assert identity() != name
     (tmp_path / "other.c").write_text("int x;")
     monkeypatch.setattr(module, "FOLDER", tmp_path)
     assert identity() != name

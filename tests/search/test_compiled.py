@@ -107,3 +107,28 @@ def test_integers_need_their_instructions(monkeypatch: pytest.MonkeyPatch) -> No
     model = build(AttentionSections())
     assert "AVX2" in why_not(model, replace(COMPUTE, int8=True))
     assert not why_not(model, COMPUTE)
+
+
+@pytest.mark.parametrize("beam", [5, 7, 12])
+@pytest.mark.parametrize("prune", [0.0, 1.0])
+def test_more_rows_than_ids_to_go_on_with_find_the_same(
+    beam: int, prune: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that nothing fills are left out of a step, and may be followed all the same."""
+
+    def poisoned(*size: Any, dtype: torch.dtype = torch.float32) -> Tensor:
+        shape = size[0] if isinstance(size[0], tuple) else size
+        return torch.full(shape, torch.nan if dtype.is_floating_point else 2**30, dtype=dtype)
+
+    model = build(AttentionSections())
+    search = SearchConfig(beam=beam, nbest=beam, prune=prune)
+    found = []
+    for steps in ("torch", "compiled"):
+        scorer = ModelScorer(model, replace(COMPUTE, steps=steps))
+        if steps == "compiled":
+            monkeypatch.setattr("nmt.model.compiled.torch.empty", poisoned)
+        found.append(beam_search(scorer, SOURCE, ENDS, [8, 5], search))
+    for one, other in zip(*found, strict=True):
+        assert [each.ids for each in one] == [each.ids for each in other]
+        log_probs = [[each.log_prob for each in each_one] for each_one in (one, other)]
+        assert log_probs[0] == pytest.approx(log_probs[1], abs=1e-5)
