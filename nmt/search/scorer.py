@@ -225,8 +225,8 @@ class ModelScorer:
 
     def of_modules(self) -> "ModelScorer":
         """Give one whose steps are taken by the model's modules, which may be listened to."""
-        other = copy.copy(self)
-        other._engine = self.model
+        model, other = self.model, copy.copy(self)  # of a lowered model there is one copy
+        other._engine = model
         return other
 
     @cached_property

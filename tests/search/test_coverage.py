@@ -13,6 +13,7 @@ from nmt.model.compute import Compute
 from nmt.model.config import ModelConfig
 from nmt.model.contract import EncoderDecoder
 from nmt.model.weights import attention_weights, listening
+from nmt.native.library import lacks_bytes
 from nmt.search.beam import beam_search
 from nmt.search.config import SearchConfig
 from nmt.search.coverage import CoverageScorer, whole_penalty
@@ -125,6 +126,20 @@ def test_a_batch_is_covered_as_its_sentences_are_alone(
         assert [each.ids for each in together[row]] == [each.ids for each in alone]
         for mine, expected in zip(together[row], alone, strict=True):
             assert mine.score == pytest.approx(expected.score, abs=1e-4)
+
+
+@pytest.mark.skipif(bool(lacks_bytes()), reason=lacks_bytes())
+def test_what_is_rounded_is_listened_to(source: Source) -> None:
+    compute = replace(COMPUTE, int8=True)
+    found, expected = (
+        beam_search(
+            CoverageScorer(ModelScorer(make(SMALL), each), 0.3), source, ENDS, LIMITS, CONFIG
+        )
+        for each in (compute, COMPUTE)
+    )
+    best = [[each[0].score for each in one] for one in (found, expected)]
+    assert best[0] == pytest.approx(best[1], abs=0.2)
+    assert best[0] != best[1]
 
 
 def test_nothing_listens_when_a_step_is_over(source: Source) -> None:
