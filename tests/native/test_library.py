@@ -13,14 +13,16 @@ from nmt.native import library as module
 from nmt.native.library import Unavailable, cache_folder, identity, library, unavailable
 from nmt.search.scorer import normalised
 
+QUICK = ("-O0", *module.FLAGS[1:])
 HAS_COMPILER = not unavailable()
 needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason=unavailable())
 
 
 @pytest.fixture
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Begin with an empty cache folder, and nothing loaded."""
+    """Begin with an empty cache folder, and nothing loaded; compile without taking long over it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(module, "FLAGS", QUICK)
     forget()
     yield tmp_path / "nmt"
     monkeypatch.undo()
@@ -159,7 +161,11 @@ def test_another_processor_compiler_or_source_has_another_name(
 
 @needs_compiler
 def test_processes_that_compile_at_once_all_get_it(fresh: Path) -> None:
-    code = "from nmt.native.library import unavailable as u; import sys; sys.exit(bool(u()))"
+    code = (
+        "import sys; from nmt.native import library\n"
+        f"library.FLAGS = {QUICK}\n"
+        "sys.exit(bool(library.unavailable()))"
+    )
     started = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
     assert [each.wait(timeout=300) for each in started] == [0, 0, 0]
     (kept,) = fresh.iterdir()
