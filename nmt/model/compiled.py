@@ -13,7 +13,7 @@ from torch import Tensor
 from nmt.model.compiled_layers import Packer
 from nmt.model.contract import DecodingState, Rows
 from nmt.model.transformer import Transformer
-from nmt.native.library import library
+from nmt.native.compiler import library
 from nmt.native.structures import StepFields
 
 UNKNOWN, NO_MEMORY = 1, 2  # of transformer.c

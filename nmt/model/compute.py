@@ -243,7 +243,7 @@ def why_not_compiled(compute: Compute) -> str:
     """Say why products are not those of the C library; nothing where they are."""
     import torch
 
-    from nmt.native.library import lacks_bytes, unavailable
+    from nmt.native.compiler import lacks_bytes, unavailable
 
     if compute.steps == "torch":
         return "compute.steps asks for PyTorch"
@@ -257,7 +257,7 @@ def why_not_compiled(compute: Compute) -> str:
 def has_fast_int8(device: "torch.device") -> bool:
     """Tell whether products of 8-bit integers are fast, and exact in 32 bits."""
     from nmt.model.packed import has_packed_products
-    from nmt.native.library import lacks_bytes
+    from nmt.native.compiler import lacks_bytes
 
     return device.type == "cpu" and (not lacks_bytes() or has_vnni() or has_packed_products())
 

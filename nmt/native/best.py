@@ -6,7 +6,7 @@ V vocabulary.
 import torch
 from torch import Tensor
 
-from nmt.native.library import library, unavailable
+from nmt.native.compiler import library, unavailable
 
 
 def is_served(scores: Tensor) -> bool:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nmt.native.library import library
+from nmt.native.compiler import library
 from nmt.native.rounding import whole_columns
 from nmt.native.structures import MatrixFields
 

@@ -16,7 +16,7 @@ from nmt.bench.translators import TimedTranslator, Way, in_order
 from nmt.model.compute import Compute, ComputeConfig, has_fast_int8, prepare
 from nmt.model.directory import TranslationPackage, load_package
 from nmt.model.shortlist import Shortlist
-from nmt.native.library import lacks_bytes
+from nmt.native.compiler import lacks_bytes
 from nmt.search.config import SearchConfig
 from nmt.translate import Translator
 

@@ -11,7 +11,7 @@ import pytest
 
 from nmt import provenance
 from nmt.files import read_json, sha256, write_sealed
-from nmt.native.library import lacks_bytes
+from nmt.native.compiler import lacks_bytes
 
 Command = Callable[..., Any]
 

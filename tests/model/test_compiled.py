@@ -19,7 +19,7 @@ from nmt.model.compiled_for import why_not
 from nmt.model.compute import Compute
 from nmt.model.config import ModelConfig
 from nmt.model.transformer import Transformer
-from nmt.native.library import lacks_bytes, unavailable
+from nmt.native.compiler import lacks_bytes, unavailable
 
 pytestmark = pytest.mark.skipif(bool(unavailable()), reason=unavailable())
 

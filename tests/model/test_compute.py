@@ -12,7 +12,7 @@ from nmt.model.compute import (
     tell_once,
     why_not_compiled,
 )
-from nmt.native.library import lacks_bytes
+from nmt.native.compiler import lacks_bytes
 
 
 @pytest.mark.parametrize("name", ["threads", "seed"])
@@ -61,7 +61,7 @@ def test_integers_are_for_searches_where_the_processor_multiplies_them(
     with pytest.raises(ConfigError, match="'int8' is for searches; train in auto, bf16 or fp32"):
         prepare(config, training=True)
     monkeypatch.setattr(CPU_FLAGS, lambda: {"avx2": False, "avx_vnni": False})
-    monkeypatch.setattr("nmt.native.library.lacks_bytes", lambda: "the processor lacks AVX2")
+    monkeypatch.setattr("nmt.native.compiler.lacks_bytes", lambda: "the processor lacks AVX2")
     with pytest.raises(
         ConfigError, match=r"'int8' needs a processor with AVX2 or VNNI .*; take bf16 or fp32"
     ):
@@ -91,7 +91,7 @@ def test_without_compiled_steps_searches_are_in_float32_and_it_is_told_once(
 ) -> None:
     tell_once.cache_clear()
     for name in ("unavailable", "lacks_bytes"):
-        monkeypatch.setattr(f"nmt.native.library.{name}", lambda: "there is no C compiler (cc)")
+        monkeypatch.setattr(f"nmt.native.compiler.{name}", lambda: "there is no C compiler (cc)")
     for config in (ComputeConfig(device="cpu", steps="torch"), ComputeConfig(device="cpu")):
         compute = prepare(config, training=False)
         assert compute.precision == "fp32"

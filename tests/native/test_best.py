@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from nmt.native.best import find_best, is_served, log_probs_of
-from nmt.native.library import unavailable
+from nmt.native.compiler import unavailable
 
 pytestmark = pytest.mark.skipif(bool(unavailable()), reason=unavailable())
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from nmt.model.quantised import whole_columns
-from nmt.native.library import lacks_bytes, unavailable
+from nmt.native.compiler import lacks_bytes, unavailable
 from nmt.native.matrix import NativeMatrix
 
 pytestmark = pytest.mark.skipif(bool(unavailable()), reason=unavailable())

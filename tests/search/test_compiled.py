@@ -19,7 +19,7 @@ from nmt.model.compute import Compute
 from nmt.model.config import ModelConfig
 from nmt.model.contract import SequenceModel
 from nmt.model.sentences import Breaks
-from nmt.native.library import unavailable
+from nmt.native.compiler import unavailable
 from nmt.search.beam import beam_search
 from nmt.search.config import SearchConfig
 from nmt.search.hypothesis import Ends
@@ -103,7 +103,7 @@ def test_other_models_types_and_devices_are_not_served() -> None:
 
 
 def test_integers_need_their_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.native.library.lacks_bytes", lambda: "the processor lacks AVX2")
+    monkeypatch.setattr("nmt.native.compiler.lacks_bytes", lambda: "the processor lacks AVX2")
     model = build(AttentionSections())
     assert "AVX2" in why_not(model, replace(COMPUTE, int8=True))
     assert not why_not(model, COMPUTE)

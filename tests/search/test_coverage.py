@@ -13,7 +13,7 @@ from nmt.model.compute import Compute
 from nmt.model.config import ModelConfig
 from nmt.model.contract import EncoderDecoder
 from nmt.model.weights import attention_weights, listening
-from nmt.native.library import lacks_bytes
+from nmt.native.compiler import lacks_bytes
 from nmt.search.beam import beam_search
 from nmt.search.config import SearchConfig
 from nmt.search.coverage import CoverageScorer, whole_penalty

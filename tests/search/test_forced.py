@@ -15,7 +15,7 @@ from nmt.model.compute import Compute
 from nmt.model.config import ModelConfig
 from nmt.model.contract import EncoderDecoder
 from nmt.model.weights import attention_weights
-from nmt.native.library import lacks_bytes
+from nmt.native.compiler import lacks_bytes
 from nmt.search import forced
 from nmt.search.config import SearchConfig
 from nmt.search.find import Wanted, find

@@ -14,7 +14,7 @@ from nmt.model.compute import on_threads, why_not_compiled
 from nmt.model.config import ModelConfig
 from nmt.model.contract import EncoderDecoder, Memory
 from nmt.model.directory import Segmenters
-from nmt.native.library import unavailable
+from nmt.native.compiler import unavailable
 from nmt.search.config import SearchConfig
 from nmt.text.segmenter import Segmenter
 from nmt.translate import Translator

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.native import library as module
-from nmt.native.library import Unavailable, cache_folder, identity, library, unavailable
+from nmt.native import compiler as module
+from nmt.native.compiler import Unavailable, cache_folder, identity, library, unavailable
 from nmt.search.scorer import normalised
 
 QUICK = ("-O0", *module.FLAGS[1:])
@@ -162,9 +162,9 @@ def test_another_processor_compiler_or_source_has_another_name(
 @needs_compiler
 def test_processes_that_compile_at_once_all_get_it(fresh: Path) -> None:
     code = (
-        "import sys; from nmt.native import library\n"
-        f"library.FLAGS = {QUICK}\n"
-        "sys.exit(bool(library.unavailable()))"
+        "import sys; from nmt.native import compiler\n"
+        f"compiler.FLAGS = {QUICK}\n"
+        "sys.exit(bool(compiler.unavailable()))"
     )
     started = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
     assert [each.wait(timeout=300) for each in started] == [0, 0, 0]
