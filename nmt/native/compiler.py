@@ -11,7 +11,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from nmt.files import beside
+from nmt.files import beside, sha256
 from nmt.native.structures import declare
 
 log = logging.getLogger(__name__)
@@ -38,13 +38,12 @@ def library() -> ctypes.CDLL:
         Unavailable: There is no C compiler, or it fails; the folder cannot be written.
     """
     try:
-        path = cache_folder() / f"kernels-{identity()}.so"
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        refuse_foreign(path.parent)
-        if not path.exists():
-            compile_to(path)
+        folder = cache_folder()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        refuse_foreign(folder)
+        path = kept(folder) or compiled(folder)
         refuse_foreign(path)
-        return declare(loaded(path))
+        return declare(ctypes.CDLL(str(path)))
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
         raise Unavailable(f"the compiled code cannot be kept or loaded: {error}") from None
 
@@ -75,14 +74,18 @@ def refuse_foreign(path: Path) -> None:
         raise Unavailable(f"{path} may be written by others")
 
 
-def loaded(path: Path) -> ctypes.CDLL:
-    """Load a library; one that is damaged is compiled once more."""
-    try:
-        return ctypes.CDLL(str(path))
-    except OSError:
-        path.unlink()
-        compile_to(path)
-        return ctypes.CDLL(str(path))
+def kept(folder: Path) -> Path | None:
+    """Find the library as it was compiled; one that was damaged since would end the process."""
+    for path in folder.glob(f"kernels-{identity()}-*.so"):
+        if path == named(folder, path):
+            return path
+        path.unlink(missing_ok=True)
+    return None
+
+
+def named(folder: Path, content: Path) -> Path:
+    """Name a library by what decides how it comes out, and by what it came to."""
+    return folder / f"kernels-{identity()}-{sha256(content)[:16]}.so"
 
 
 def cache_folder() -> Path:
@@ -130,11 +133,11 @@ def compiler() -> str:
     raise Unavailable("there is no C compiler (cc)")
 
 
-def compile_to(path: Path) -> None:
-    """Compile the library; its name is taken only when it is whole."""
-    aside = beside(path)
+def compiled(folder: Path) -> Path:
+    """Compile the library; it takes its name only when it is whole."""
+    aside = beside(folder / "kernels.so")
     command = [compiler(), *FLAGS, "-o", str(aside), str(FOLDER / MAIN), *LIBRARIES]
-    log.debug("compiling for this processor, once: %s", path)
+    log.debug("compiling for this processor, once: %s", folder)
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=SECONDS, errors="replace"
@@ -143,7 +146,7 @@ def compile_to(path: Path) -> None:
             first = (done.stderr.strip() or "no reason given").splitlines()[0]
             raise Unavailable(f"{command[0]} cannot compile it: {first}")
         aside.chmod(0o600)
-        aside.replace(path)
+        return aside.replace(named(folder, aside))
     except subprocess.TimeoutExpired:
         raise Unavailable(f"{command[0]} took more than {SECONDS} seconds") from None
     finally:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from nmt.files import sha256
 from nmt.native import compiler as module
 from nmt.native.compiler import Unavailable, cache_folder, identity, library, unavailable
 from nmt.search.scorer import normalised
@@ -45,11 +46,11 @@ def script(folder: Path, text: str) -> str:
 def test_it_is_compiled_once_and_kept(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not unavailable()
     (kept,) = fresh.iterdir()
-    assert kept.name == f"kernels-{identity()}.so"
+    assert kept.name == f"kernels-{identity()}-{sha256(kept)[:16]}.so"
     assert kept.stat().st_mode & 0o022 == 0
     forget()
     monkeypatch.setenv("CC", "/nowhere/cc")
-    monkeypatch.setattr(module, "compile_to", lambda path: pytest.fail("compiled again"))
+    monkeypatch.setattr(module, "compiled", lambda folder: pytest.fail("compiled again"))
     assert not unavailable()
 
 
@@ -129,10 +130,15 @@ def test_a_library_that_others_may_write_to_is_refused(fresh: Path) -> None:
 
 
 @needs_compiler
-def test_a_damaged_library_is_compiled_again(fresh: Path) -> None:
-    fresh.mkdir(mode=0o700)
-    (fresh / f"kernels-{identity()}.so").write_bytes(b"nonsense")
+def test_half_a_library_is_compiled_again(fresh: Path) -> None:
     assert not unavailable()
+    (kept,) = fresh.iterdir()
+    whole = kept.read_bytes()
+    kept.unlink()  # this process has it open
+    kept.write_bytes(whole[: len(whole) // 2])
+    forget()
+    assert not unavailable()
+    assert kept.read_bytes() == whole
 
 
 def test_the_cache_folder_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
